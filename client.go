@@ -1,0 +1,658 @@
+package sse
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// A Client opens event streams. It is safe for concurrent use, and its zero value
+// works.
+type Client struct {
+	opts []Option
+}
+
+// NewClient returns a Client whose calls have opts as their defaults.
+func NewClient(opts ...Option) *Client {
+	return &Client{opts: slices.Clone(opts)}
+}
+
+// Fetch sends req and returns the stream of its one response. It blocks until the
+// response headers are there. It never sends a request twice once the server may
+// have acted on it; what it does try again, and how often, is in the table of the
+// package documentation.
+//
+// The request is not changed; its context ends the stream. Its body is made by
+// GetBody where there is one, so that req can be used again.
+//
+// The error is a [*ResponseError] if the answer is no event stream, the context's
+// cause if that is done, or says why there is no answer.
+func (c *Client) Fetch(req *http.Request, opts ...Option) (*Stream, error) {
+	s, err := newStream(req, false, c.opts, opts)
+	if err != nil {
+		return nil, err
+	}
+	for s.conn == nil && !s.over() {
+		s.connect()
+	}
+	return s.result()
+}
+
+// Subscribe sends req and returns a stream that goes on over every disconnect: it
+// sends req again with the last event ID until the context ends, an event completes
+// the stream, or an answer says that going on is pointless.
+//
+// It blocks for the first attempt, so that a wrong address or a missing permission
+// is an error here. If that attempt fails in a way that may pass, Subscribe returns
+// the stream all the same, and [Stream.Next] waits and tries again.
+//
+// A request with a body needs GetBody, which [http.NewRequest] sets for buffers and
+// readers of bytes or strings.
+func (c *Client) Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
+	s, err := newStream(req, true, c.opts, opts)
+	if err != nil {
+		return nil, err
+	}
+	if !s.over() {
+		s.connect()
+	}
+	return s.result()
+}
+
+// Fetch is [Client.Fetch] with a zero Client.
+func Fetch(req *http.Request, opts ...Option) (*Stream, error) {
+	return new(Client).Fetch(req, opts...)
+}
+
+// Subscribe is [Client.Subscribe] with a zero Client.
+func Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
+	return new(Client).Subscribe(req, opts...)
+}
+
+// FromResponse returns the stream of a response that someone else obtained. It goes
+// on as a stream of [Client.Fetch] does after its headers, and closes the body. An
+// answer that is no event stream is closed and comes back as a [*ResponseError].
+// The context is that of resp.Request, if it is set.
+func FromResponse(resp *http.Response, opts ...Option) (*Stream, error) {
+	if resp == nil {
+		return nil, errors.New("sse: FromResponse: the response is nil")
+	}
+	req := resp.Request
+	if req == nil {
+		req = new(http.Request)
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	s, err := configure(req, false, opts)
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	s.adopt(resp)
+	return s.result()
+}
+
+// A conn is one attempt: it sends a request, validates the answer and is the reader
+// of its body. Its context ends with it, and ends it.
+type conn struct {
+	cfg    *config
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	resp   *http.Response
+	unhook func() bool // stops ctx from closing the body
+
+	timer   *time.Timer // cancels with errTimeout
+	limit   error       // what errTimeout stands for
+	eventBy time.Time   // end of the event timeout, if it runs
+}
+
+// Causes of an attempt's cancellation that are not the caller's business.
+var (
+	errTimeout   = errors.New("sse: timeout")
+	errReconnect = errors.New("sse: Reconnect was called")
+	errFinished  = errors.New("sse: the connection is finished")
+)
+
+// errNoContent is the answer 204, which ends a stream in peace.
+var errNoContent = errors.New("sse: no content")
+
+// errorBodyTime and errorBodySize bound the reading of an answer that is refused.
+const (
+	errorBodyTime = 10 * time.Second
+	errorBodySize = 64 << 10
+)
+
+// drainTime and drainSize bound the wait for the end of a completed response, after
+// which its connection can be used again.
+const (
+	drainTime = 100 * time.Millisecond
+	drainSize = 64 << 10
+)
+
+// prepare completes req, which is the attempt's own: the headers of the options, the
+// last event ID, the defaults, and WithPrepare's last word.
+func (c *conn) prepare(req *http.Request, id string) error {
+	setHeaders(req, c.cfg.headers)
+	if id == "" {
+		req.Header.Del(lastEventID)
+	} else {
+		req.Header.Set(lastEventID, id)
+	}
+	for _, h := range defaultHeaders {
+		if _, ok := req.Header[h.key]; !ok {
+			req.Header.Set(h.key, h.value)
+		}
+	}
+	if c.cfg.prepare != nil {
+		if err := c.cfg.prepare(req); err != nil {
+			return fmt.Errorf("WithPrepare: %w", err)
+		}
+	}
+	return checkRequest(req)
+}
+
+const lastEventID = "Last-Event-Id" // in the form that net/http gives to header keys
+
+// defaultHeaders are set where the caller has set nothing. Identity, because a
+// compressing proxy may hold events back; what is compressed all the same is decoded.
+var defaultHeaders = [...]header{
+	{"Accept", "text/event-stream"},
+	{"Cache-Control", "no-cache"},
+	{"Accept-Encoding", "identity"},
+}
+
+// setHeaders sets headers in req. The Host is no header to net/http.
+func setHeaders(req *http.Request, headers []header) {
+	for _, h := range headers {
+		if http.CanonicalHeaderKey(h.key) == "Host" {
+			req.Host = h.value
+		} else {
+			req.Header.Set(h.key, h.value)
+		}
+	}
+}
+
+// open sends req and accepts or refuses the answer. The error is an *attemptError
+// if there is no answer, a *ResponseError if it is refused, errNoContent if there is
+// nothing to read, or else what has cancelled the attempt.
+func (c *conn) open(req *http.Request) error {
+	hc, timeout := c.httpClient()
+	c.arm(ErrOpenTimeout, timeout)
+	reached := new(reachTrace)
+	if !isRepeatable(req) {
+		req = req.WithContext(reached.trace(req.Context()))
+	}
+	if t := c.cfg.trace; t != nil && t.Request != nil {
+		t.Request(req)
+	}
+	resp, err := hc.Do(req)
+	c.disarm()
+	if c.ctx.Err() != nil {
+		if resp != nil {
+			resp.Body.Close()
+		}
+		resp, err = nil, c.cause()
+	}
+	if err != nil {
+		return newAttemptError(req, resp, err, reached.unsent())
+	}
+	return c.accept(resp)
+}
+
+// httpClient returns the client of an attempt and the time that it has for opening.
+func (c *conn) httpClient() (*http.Client, time.Duration) {
+	hc := *cmp.Or(c.cfg.httpClient, http.DefaultClient)
+	timeout := c.cfg.openTimeout
+	if hc.Timeout > 0 && (timeout == 0 || hc.Timeout < timeout) {
+		timeout = hc.Timeout
+	}
+	hc.Timeout = 0
+	check := hc.CheckRedirect
+	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		keepSecrets(req, via)
+		if check != nil {
+			return check(req, via)
+		}
+		if len(via) >= 10 {
+			return errors.New("stopped after 10 redirects")
+		}
+		return nil
+	}
+	return &hc, timeout
+}
+
+// accept takes the answer as the body to read, or refuses it.
+func (c *conn) accept(resp *http.Response) error {
+	c.resp = resp
+	c.unhook = context.AfterFunc(c.ctx, func() { resp.Body.Close() })
+	if resp.StatusCode == http.StatusNoContent {
+		return errNoContent
+	}
+	if isSuccess(resp) && isEventStream(resp.Header) && isDecodable(resp.Header) {
+		return nil
+	}
+	return c.refuse(resp)
+}
+
+// refuse reads the start of an answer that is no event stream. A server that sends
+// it slowly, or never, costs a bounded time.
+func (c *conn) refuse(resp *http.Response) error {
+	limit := errorBodySize
+	if isSuccess(resp) {
+		limit = c.cfg.maxEventSize
+	}
+	c.arm(ErrOpenTimeout, errorBodyTime)
+	body, _ := io.ReadAll(io.LimitReader(decoded(resp.Body, resp.Header), int64(limit)))
+	c.disarm()
+	return &ResponseError{
+		StatusCode: resp.StatusCode,
+		Header:     resp.Header,
+		Body:       body,
+		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		where:      where(resp.Request),
+	}
+}
+
+// Read reads from the body as it came, under the idle and event timeouts. They run
+// only while Read waits: a slow consumer is no silent server.
+func (c *conn) Read(b []byte) (int, error) {
+	c.watch()
+	n, err := c.resp.Body.Read(b)
+	c.disarm()
+	return n, err
+}
+
+// watch starts the timer for whichever of the two timeouts comes first.
+func (c *conn) watch() {
+	idle, event := c.cfg.idleTimeout, c.cfg.eventTimeout
+	if event > 0 {
+		if c.eventBy.IsZero() {
+			c.eventBy = time.Now().Add(event)
+		}
+		if left := time.Until(c.eventBy); idle == 0 || left < idle {
+			c.arm(ErrEventTimeout, max(left, 1))
+			return
+		}
+	}
+	c.arm(ErrIdleTimeout, idle)
+}
+
+// gotEvent starts the event timeout anew, from the next read on.
+func (c *conn) gotEvent() { c.eventBy = time.Time{} }
+
+// arm ends the attempt with limit after d; 0 is never.
+func (c *conn) arm(limit error, d time.Duration) {
+	if d == 0 {
+		return
+	}
+	c.limit = limit
+	if c.timer == nil {
+		c.timer = time.AfterFunc(d, func() { c.cancel(errTimeout) })
+	} else {
+		c.timer.Reset(d)
+	}
+}
+
+func (c *conn) disarm() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+// wait sleeps for d, or until the attempt is cancelled, and returns the cause.
+func (c *conn) wait(d time.Duration) error {
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-c.ctx.Done():
+		}
+	}
+	if c.ctx.Err() != nil {
+		return c.cause()
+	}
+	return nil
+}
+
+// cause returns why the attempt was cancelled.
+func (c *conn) cause() error {
+	cause := context.Cause(c.ctx)
+	if cause == errTimeout {
+		return c.limit
+	}
+	return cause
+}
+
+// drain reads to the end of the response if that comes soon, so that close finds
+// nothing to break off and the connection can be used again.
+func (c *conn) drain() {
+	c.arm(errTimeout, drainTime)
+	_, _ = io.CopyN(io.Discard, c.resp.Body, drainSize) // best effort: the stream is complete
+	c.disarm()
+}
+
+// close ends the attempt and lets go of the response.
+func (c *conn) close() {
+	c.disarm()
+	mine := c.unhook != nil && c.unhook()
+	c.cancel(errFinished)
+	if mine {
+		c.resp.Body.Close()
+	}
+}
+
+// reachTrace finds out whether a request may have reached a server. Only the
+// transport's word that it has looked for a connection and got none is proof that
+// it has not.
+type reachTrace struct{ looked, got atomic.Bool }
+
+func (r *reachTrace) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { r.looked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { r.got.Store(true) },
+	})
+}
+
+func (r *reachTrace) unsent() bool { return r.looked.Load() && !r.got.Load() }
+
+// A heldBody is a request body that cannot be made again. It stays open until it is
+// read, for the next attempt.
+type heldBody struct {
+	io.ReadCloser
+	used atomic.Bool
+}
+
+func (b *heldBody) Read(p []byte) (int, error) {
+	b.used.Store(true)
+	return b.ReadCloser.Read(p)
+}
+
+func (b *heldBody) Close() error {
+	if b.used.Load() {
+		return b.ReadCloser.Close()
+	}
+	return nil
+}
+
+// discard closes a body that no attempt has read.
+func (b *heldBody) discard() {
+	if !b.used.Swap(true) {
+		b.ReadCloser.Close()
+	}
+}
+
+// decoded returns the reader of what body holds, which the headers tell.
+func decoded(body io.Reader, h http.Header) io.Reader {
+	if isGzip(h) {
+		return &gzipReader{src: body}
+	}
+	return body
+}
+
+// A gzipReader decodes as the bytes flow. It reads the gzip header with the first
+// event, not before.
+type gzipReader struct {
+	src io.Reader
+	zr  *gzip.Reader
+}
+
+func (g *gzipReader) Read(b []byte) (n int, err error) {
+	if g.zr == nil {
+		if g.zr, err = gzip.NewReader(g.src); err != nil {
+			return 0, err
+		}
+	}
+	return g.zr.Read(b)
+}
+
+func isSuccess(resp *http.Response) bool { return resp.StatusCode/100 == 2 }
+
+func isEventStream(h http.Header) bool { return mediaType(h) == "text/event-stream" }
+
+// mediaType returns the media type of the Content-Type, without its parameters.
+func mediaType(h http.Header) string {
+	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+// contentEncoding returns how the body is encoded, "" if it is not.
+func contentEncoding(h http.Header) string {
+	e := strings.ToLower(strings.TrimSpace(strings.Join(h.Values("Content-Encoding"), ",")))
+	if e == "identity" {
+		return ""
+	}
+	return e
+}
+
+func isGzip(h http.Header) bool {
+	e := contentEncoding(h)
+	return e == "gzip" || e == "x-gzip"
+}
+
+func isDecodable(h http.Header) bool { return contentEncoding(h) == "" || isGzip(h) }
+
+// parseRetryAfter returns the wait that a Retry-After header asks for, in seconds or
+// until a date, and 0 if it is absent, past or malformed.
+func parseRetryAfter(v string, now time.Time) time.Duration {
+	v = strings.TrimSpace(v)
+	if at, err := http.ParseTime(v); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	ms, ok := parseRetry([]byte(v))
+	const limit = time.Duration(1<<63 - 1)
+	if !ok || ms <= limit/1000 {
+		return ms * 1000
+	}
+	return limit
+}
+
+// keepSecrets takes everything but the safe headers from a redirected request once
+// the redirects have left the origin of the first, also if they come back to it.
+// The Referer goes, too: it holds the query of the request before.
+func keepSecrets(req *http.Request, via []*http.Request) {
+	home := origin(via[0].URL)
+	away := func(r *http.Request) bool { return origin(r.URL) != home }
+	if !away(req) && !slices.ContainsFunc(via, away) {
+		return
+	}
+	for key := range req.Header {
+		switch key {
+		case "Accept", "Cache-Control", "Content-Type", "User-Agent", lastEventID:
+		default:
+			delete(req.Header, key)
+		}
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+}
+
+// origin returns scheme, host and port.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" && u.Scheme == "http" {
+		port = "80"
+	} else if port == "" {
+		port = "443"
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// checkRequest returns what makes req impossible to send. net/http would say so, too,
+// but in a way that looks like a broken connection.
+func checkRequest(req *http.Request) error {
+	switch {
+	case req == nil:
+		return errors.New("sse: the request is nil")
+	case req.URL == nil:
+		return errors.New("sse: the request has no URL")
+	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
+		return fmt.Errorf("sse: the URL has the scheme %.20q; use http or https", req.URL.Scheme)
+	case req.URL.Host == "":
+		return errors.New("sse: the URL has no host")
+	case req.Method != "" && !isToken(req.Method):
+		return fmt.Errorf("sse: %.40q is no method", req.Method)
+	case req.RequestURI != "":
+		return errors.New("sse: RequestURI is for servers; clear it")
+	}
+	for key, values := range req.Header {
+		if !isToken(key) {
+			return fmt.Errorf("sse: %.40q is no header name", key)
+		}
+		if slices.ContainsFunc(values, func(v string) bool { return !isHeaderValue(v) }) {
+			return fmt.Errorf("sse: the header %s has a control character in its value", key)
+		}
+	}
+	return nil
+}
+
+// isToken reports whether s is a token as HTTP defines it.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		digit := '0' <= c && c <= '9'
+		if !letter && !digit && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isHeaderValue reports whether a header can carry s: no control characters but the
+// tab.
+func isHeaderValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7F {
+			return false
+		}
+	}
+	return true
+}
+
+// Errors that a stream ends with. They are found with [errors.Is].
+var (
+	// ErrOpenTimeout: the response headers did not come within [WithOpenTimeout] or
+	// the Timeout of the http.Client.
+	ErrOpenTimeout = errors.New("sse: timed out waiting for the response headers")
+	// ErrIdleTimeout: no byte came within [WithIdleTimeout].
+	ErrIdleTimeout = errors.New("sse: timed out waiting for a byte")
+	// ErrEventTimeout: no event came within [WithEventTimeout].
+	ErrEventTimeout = errors.New("sse: timed out waiting for an event")
+	// ErrClosed: Close interrupted the stream.
+	ErrClosed = errors.New("sse: the stream was closed")
+)
+
+var errUnsendableID = errors.New("the last event ID has a control character, so no header can carry it")
+
+// A ResponseError is an answer that is no event stream, or that refuses one. Its
+// message has the status and not the body, which may echo what was sent.
+type ResponseError struct {
+	StatusCode int
+	Header     http.Header
+	Body       []byte        // its start: at most 64 KiB, for a 2xx at most the event limit
+	RetryAfter time.Duration // 0 if not given
+
+	where string
+}
+
+func (e *ResponseError) Error() string {
+	status := strings.TrimSpace(strconv.Itoa(e.StatusCode) + " " + http.StatusText(e.StatusCode))
+	switch {
+	case e.StatusCode/100 != 2:
+	case !isEventStream(e.Header):
+		status += fmt.Sprintf(", but the content is %.60q instead of text/event-stream", mediaType(e.Header))
+	default:
+		status += fmt.Sprintf(", but with the content encoding %.60q, which this package cannot decode", contentEncoding(e.Header))
+	}
+	return "sse: " + e.where + status
+}
+
+// An attemptError is an attempt or a connection that failed, with the request it
+// belongs to.
+type attemptError struct {
+	where  string
+	err    error
+	resp   *ResponseError // the redirect that was not followed
+	unsent bool
+}
+
+func (e *attemptError) Error() string { return "sse: " + e.where + inner(e.err) }
+
+func (e *attemptError) Unwrap() []error {
+	if e.resp != nil {
+		return []error{e.err, e.resp}
+	}
+	return []error{e.err}
+}
+
+// newAttemptError returns the error of a request to which net/http has no answer.
+// The *url.Error around it goes, because it shows the query; resp is the redirect
+// that was not followed, if that was it.
+func newAttemptError(req *http.Request, resp *http.Response, err error, unsent bool) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	e := &attemptError{where: where(req), err: redact(err), unsent: unsent}
+	if resp != nil {
+		e.resp = &ResponseError{StatusCode: resp.StatusCode, Header: resp.Header, where: e.where}
+	}
+	return e
+}
+
+// A requestError says why a request could not be made. Nothing was sent.
+type requestError struct {
+	where string
+	err   error
+}
+
+func (e *requestError) Error() string { return "sse: " + e.where + inner(e.err) }
+func (e *requestError) Unwrap() error { return e.err }
+
+// where names a request: method, scheme, host and path.
+func where(req *http.Request) string {
+	if req == nil || req.URL == nil {
+		return ""
+	}
+	u := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path, RawPath: req.URL.RawPath}
+	return cmp.Or(req.Method, http.MethodGet) + " " + u.String() + ": "
+}
+
+// inner returns the message of an error that becomes part of another one's.
+func inner(err error) string {
+	if err == nil {
+		return "unknown"
+	}
+	return strings.TrimPrefix(err.Error(), "sse: ")
+}
+
+// foreign matches what net/http quotes from the network if it is a URL or long.
+var foreign = regexp.MustCompile(`"[^"]*(://|\?)[^"]*"|"[^"]{64,}"`)
+
+// redact returns err, or an error in its place if its message shows a URL, which may
+// have a secret in its query, or an unbounded piece of what the server has sent.
+func redact(err error) error {
+	const most = 512
+	was := err.Error()
+	text := foreign.ReplaceAllString(was, `"..."`)
+	if len(text) > most {
+		text = string(bytes.ToValidUTF8([]byte(text[:most]), nil)) + "..."
+	}
+	if text == was {
+		return err
+	}
+	return errors.New(text)
+}

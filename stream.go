@@ -1,0 +1,634 @@
+package sse
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// A Stream delivers the events of a response or of a subscription. One goroutine
+// reads it: all its work, connecting and waiting included, happens in the call of
+// [Stream.Next]. Only [Stream.Close] and [Stream.Reconnect] may be called from other
+// goroutines.
+type Stream struct {
+	cfg      *config
+	ctx      context.Context // the request's
+	req      *http.Request   // the caller's: sent again on every reconnect
+	held     *heldBody       // its body, if that cannot be made again
+	standing bool            // a subscription
+
+	// The connection under way; conn is nil between two of them.
+	conn     *conn
+	resp     *http.Response
+	where    string // the request that led to it
+	parser   Parser
+	events   int  // delivered by it
+	complete bool // the terminator was delivered
+
+	// The attempts.
+	policy     backoff.BackOff
+	first      bool      // none was made yet
+	accepted   bool      // one of them has got an event stream
+	repeatable bool      // the request of the last one may be sent twice
+	retries    int       // made in a row without progress
+	stalled    time.Time // when progress stopped
+	next       Attempt   // the one to come, zero for the first
+
+	// The end.
+	ended  bool
+	err    error
+	ranged bool
+
+	// What Close and Reconnect share with the reader.
+	closed  atomic.Bool
+	attempt atomic.Pointer[conn] // the one under way, which they cancel
+}
+
+// newStream returns a stream that has not yet made an attempt.
+func newStream(req *http.Request, standing bool, opts ...[]Option) (*Stream, error) {
+	if err := checkRequest(req); err != nil {
+		return nil, err
+	}
+	s, err := configure(req, standing, opts...)
+	if err != nil {
+		return nil, err
+	}
+	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil {
+		return s, nil
+	}
+	if standing && s.cfg.resume == nil {
+		return nil, errors.New("sse: Subscribe: a request with a body needs GetBody to be sent again; set it, or use WithResume")
+	}
+	s.held = &heldBody{ReadCloser: req.Body}
+	return s, nil
+}
+
+func configure(req *http.Request, standing bool, opts ...[]Option) (*Stream, error) {
+	cfg := newConfig(slices.Concat(opts...)...)
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	policy, err := newPolicy(cfg.backOff)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.lastEventID == "" {
+		cfg.lastEventID = givenID(req, cfg.headers)
+	}
+	s := &Stream{
+		cfg:      cfg,
+		ctx:      req.Context(),
+		req:      req,
+		standing: standing,
+		policy:   policy,
+		first:    true,
+		stalled:  time.Now(),
+	}
+	s.parser.init(cfg)
+	return s, nil
+}
+
+// givenID returns the Last-Event-ID that the caller has put into the headers.
+func givenID(req *http.Request, headers []header) string {
+	r := http.Request{Header: http.Header{}}
+	r.Header.Set(lastEventID, req.Header.Get(lastEventID))
+	setHeaders(&r, headers)
+	return r.Header.Get(lastEventID)
+}
+
+// Next reads up to the next event and reports whether there is one. It blocks while
+// the server is silent and, with a subscription, while it waits and connects again.
+// Once it has returned false, it does so for ever: [Stream.Err] says why, and
+// everything the stream held is released.
+func (s *Stream) Next() bool {
+	for !s.over() {
+		switch {
+		case s.conn == nil:
+			s.connect()
+		case !s.parser.Next():
+			s.disconnect(s.breakReason())
+		case s.deliver():
+			return true
+		}
+	}
+	return false
+}
+
+// over reports whether the stream has ended, and ends it if it has to.
+func (s *Stream) over() bool {
+	switch {
+	case s.ended:
+	case s.complete:
+		s.end(nil)
+	case s.ctx.Err() != nil:
+		s.end(context.Cause(s.ctx))
+	case s.closed.Load():
+		s.end(ErrClosed)
+	}
+	return s.ended
+}
+
+// connect makes the next attempt: it waits, makes the request and sends it.
+func (s *Stream) connect() {
+	c := s.begin()
+	err := c.wait(s.next.Delay)
+	if err == nil {
+		err = s.send(c)
+	}
+	if err != nil {
+		c.close()
+		s.lost(err, false)
+		return
+	}
+	s.connected(c)
+}
+
+// begin starts an attempt, which Close and Reconnect can cancel from now on.
+func (s *Stream) begin() *conn {
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	c := &conn{cfg: s.cfg, ctx: ctx, cancel: cancel}
+	s.attempt.Store(c)
+	if s.closed.Load() {
+		cancel(ErrClosed)
+	}
+	return c
+}
+
+// send makes the request of the attempt and opens it.
+func (s *Stream) send(c *conn) error {
+	req, id, err := s.request(c)
+	if err == nil {
+		s.where = where(req)
+		err = c.prepare(req, id)
+	}
+	if err == errNothingToResume {
+		return err
+	}
+	if err != nil {
+		return &requestError{where: s.where, err: err}
+	}
+	s.repeatable = isRepeatable(req)
+	err = c.open(req)
+	if c.resp != nil {
+		s.resp = c.resp
+	}
+	return err
+}
+
+// request returns the request of the attempt, which is its own to change, and the
+// last event ID to send with it.
+func (s *Stream) request(c *conn) (*http.Request, string, error) {
+	first := s.first
+	s.first = false
+	if !first && s.cfg.resume != nil {
+		req, err := s.cfg.resume(c.ctx, s.next)
+		if err != nil {
+			return nil, "", fmt.Errorf("WithResume: %w", err)
+		}
+		if req != nil {
+			return s.resumed(c, req)
+		}
+		if s.accepted {
+			return nil, "", errNothingToResume
+		}
+	}
+	return s.replay(c)
+}
+
+// errNothingToResume is what WithResume says with a nil request.
+var errNothingToResume = errors.New("sse: nothing to resume")
+
+// resumed takes the caller's request as it is. What no header can carry is left out:
+// the caller has seen the ID and found another way.
+func (s *Stream) resumed(c *conn, req *http.Request) (*http.Request, string, error) {
+	if err := checkRequest(req); err != nil {
+		return nil, "", fmt.Errorf("WithResume: %w", err)
+	}
+	id := req.Header.Get(lastEventID)
+	if id == "" && isHeaderValue(s.parser.LastEventID()) {
+		id = s.parser.LastEventID()
+	}
+	return clone(c.ctx, req), id, nil
+}
+
+// replay makes the stream's own request again.
+func (s *Stream) replay(c *conn) (*http.Request, string, error) {
+	id := s.parser.LastEventID()
+	if !isHeaderValue(id) {
+		return nil, "", fmt.Errorf("%w; use WithResume to resume another way", errUnsendableID)
+	}
+	req := clone(c.ctx, s.req)
+	switch {
+	case s.held != nil && s.held.used.Load():
+		return nil, "", errors.New("its body was read and cannot be made again; set GetBody")
+	case s.held != nil:
+		req.Body = s.held
+	case req.GetBody != nil:
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, "", fmt.Errorf("GetBody: %w", err)
+		}
+		req.Body = body
+	}
+	return req, id, nil
+}
+
+// clone returns a copy of req that can be changed.
+func clone(ctx context.Context, req *http.Request) *http.Request {
+	req = req.Clone(ctx)
+	if req.Header == nil {
+		req.Header = make(http.Header)
+	}
+	return req
+}
+
+// adopt reads a response from elsewhere as if the first attempt had brought it.
+func (s *Stream) adopt(resp *http.Response) {
+	s.first, s.where = false, where(resp.Request)
+	c := s.begin()
+	err := c.accept(resp)
+	s.resp = resp
+	if err == nil {
+		s.connected(c)
+		return
+	}
+	c.close()
+	if err == errNoContent {
+		err = nil
+	}
+	if !s.over() {
+		s.end(err)
+	}
+}
+
+// connected starts to read an accepted response.
+func (s *Stream) connected(c *conn) {
+	s.conn, s.events, s.accepted = c, 0, true
+	s.parser.reset(decoded(c, c.resp.Header))
+	if t := s.cfg.trace; t != nil && t.Open != nil {
+		t.Open(c.resp)
+	}
+	s.log("sse: stream opened", slog.Int("status", c.resp.StatusCode))
+}
+
+// deliver reports whether the parser's event is one for the caller.
+func (s *Stream) deliver() bool {
+	for _, done := range s.cfg.done {
+		if string(s.parser.Data()) == done {
+			s.end(nil)
+			return false
+		}
+	}
+	if f := s.cfg.eventError; f != nil {
+		e := s.parser.Event()
+		if err := f(e); err != nil {
+			s.disconnect(&EventError{Event: e, Err: err, where: s.where})
+			return false
+		}
+	}
+	if f := s.cfg.terminator; f != nil {
+		s.complete = f(s.parser.Event())
+	}
+	s.events++
+	s.conn.gotEvent()
+	return true
+}
+
+// breakReason returns why the parser has no more events: nil after a clean end.
+func (s *Stream) breakReason() error {
+	p := &s.parser
+	if s.conn.ctx.Err() != nil {
+		return &attemptError{where: s.where, err: s.conn.cause()}
+	}
+	if errors.Is(p.err, ErrEventTooLarge) {
+		return &attemptError{where: s.where, err: p.err}
+	}
+	partial, pending := p.partial()
+	err := p.readErr
+	if err == io.EOF {
+		if !pending && !s.cfg.completes() {
+			return nil
+		}
+		err = io.ErrUnexpectedEOF
+	}
+	return &TruncatedError{
+		Partial:     partial,
+		LastEventID: p.LastEventID(),
+		Events:      s.events,
+		Err:         err,
+		where:       s.where,
+	}
+}
+
+// disconnect ends the connection and decides what comes next.
+func (s *Stream) disconnect(reason error) {
+	c := s.conn
+	s.conn = nil
+	c.close()
+	s.lost(reason, true)
+}
+
+// lost decides what comes after an attempt, or, if opened, after a connection: the
+// end or, after a wait, another attempt.
+func (s *Stream) lost(reason error, opened bool) {
+	if opened {
+		s.disconnected(reason)
+	}
+	switch {
+	case s.over():
+	case reason == errNoContent || reason == nil && !s.standing:
+		s.end(nil)
+	case reason == errNothingToResume:
+		s.giveUp(s.next.Err)
+	case errors.Is(reason, errReconnect):
+		s.retries = 0
+		s.next = Attempt{Number: 1, LastEventID: s.parser.LastEventID(), Err: reason, Retry: true}
+	default:
+		s.plan(reason, opened)
+	}
+}
+
+// plan asks the two decisions and the caller's policy whether and when to go on.
+func (s *Stream) plan(reason error, opened bool) {
+	a := Attempt{LastEventID: s.parser.LastEventID(), Err: reason}
+	if opened {
+		a.Events = s.events
+	}
+	if a.Events > 0 {
+		s.retries, s.stalled = 0, time.Now()
+	}
+	a.Number = s.retries + 1
+	a.Elapsed = time.Since(s.stalled)
+	var ok bool
+	a.Delay, ok = s.pause(a).delay(s.policy)
+	a.Retry = ok && s.ending(a, opened).retryable() && s.retries < s.maxRetries()
+	if f := s.cfg.retryPolicy; f != nil {
+		a.Delay, a.Retry = f(a)
+	}
+	if !a.Retry {
+		s.giveUp(reason)
+		return
+	}
+	s.retries++
+	s.next = a
+	if t := s.cfg.trace; t != nil && t.Wait != nil {
+		t.Wait(a)
+	}
+	s.log("sse: waiting", slog.Int("attempt", a.Number), slog.Duration("delay", a.Delay))
+}
+
+func (s *Stream) pause(a Attempt) pause {
+	p := pause{number: a.Number, progress: a.Events > 0, spread: rand.Float64()}
+	p.retry, p.hasRetry = s.parser.Retry()
+	if refusal, ok := errors.AsType[*ResponseError](a.Err); ok {
+		p.retryAfter = refusal.RetryAfter
+	}
+	return p
+}
+
+func (s *Stream) ending(a Attempt, opened bool) ending {
+	e := ending{
+		err:      a.Err,
+		opened:   opened,
+		standing: s.standing,
+		resumes:  s.cfg.resume != nil,
+		again:    s.repeatable,
+		spent:    s.held != nil && s.held.used.Load(),
+	}
+	if failed, ok := errors.AsType[*attemptError](a.Err); ok {
+		e.unsent = failed.unsent
+	}
+	return e
+}
+
+func (s *Stream) maxRetries() int {
+	switch {
+	case s.cfg.maxRetries != nil:
+		return *s.cfg.maxRetries
+	case s.standing:
+		return math.MaxInt
+	}
+	return fetchRetries
+}
+
+// giveUp ends the stream for a reason that was tried to mend, or not.
+func (s *Stream) giveUp(reason error) {
+	if s.retries > 0 {
+		reason = &gaveUpError{retries: s.retries, err: cmp.Or(reason, io.EOF)}
+	}
+	s.end(reason)
+}
+
+// end ends the stream and lets go of everything.
+func (s *Stream) end(err error) {
+	s.ended, s.err = true, err
+	if c := s.conn; c != nil {
+		s.conn = nil
+		if err == nil {
+			c.drain()
+		}
+		c.close()
+		s.disconnected(err)
+	}
+	if s.held != nil {
+		s.held.discard()
+	}
+	s.parser.reset(nil)
+}
+
+func (s *Stream) disconnected(reason error) {
+	if t := s.cfg.trace; t != nil && t.Disconnect != nil {
+		t.Disconnect(reason)
+	}
+	s.log("sse: stream ended", slog.Int("events", s.events))
+}
+
+// result is what a call that opens a stream returns.
+func (s *Stream) result() (*Stream, error) {
+	if s.ended && s.err != nil {
+		return nil, s.err
+	}
+	return s, nil
+}
+
+// Event returns the event of the last call of [Stream.Next], a copy that the caller
+// may keep. Without an event it is the zero Event.
+func (s *Stream) Event() Event { return s.parser.Event() }
+
+// Data returns the data of the last event without a copy. The bytes are the
+// stream's: they are valid until the next call of [Stream.Next].
+func (s *Stream) Data() []byte { return s.parser.Data() }
+
+// Type returns the type of the last event, or "" without an event.
+func (s *Stream) Type() string { return s.parser.Type() }
+
+// LastEventID returns the ID that the next attempt would send. A program that stores
+// it can go on there with [WithLastEventID].
+func (s *Stream) LastEventID() string { return s.parser.LastEventID() }
+
+// Response returns the response of the current connection, or of the last one: its
+// status and headers. The body is the stream's. It is nil if there was none yet.
+func (s *Stream) Response() *http.Response { return s.resp }
+
+// Err returns what ended the stream, in this order of precedence: the cause of the
+// context; [ErrClosed]; nil if it was complete or, with [Client.Fetch], ended
+// cleanly; otherwise the reason for not going on. A reconnect is no error.
+func (s *Stream) Err() error {
+	if !s.ended && !s.complete && s.closed.Load() {
+		return ErrClosed
+	}
+	return s.err
+}
+
+// Events returns an iterator over the events. At most one error comes, as the last
+// pair and beside a zero Event; a clean end is silent. However the loop is left, the
+// stream is closed before the next statement runs. It can be ranged over once; a
+// further time yields one error.
+func (s *Stream) Events() iter.Seq2[Event, error] {
+	return each(s, func() (Event, error) { return s.Event(), nil })
+}
+
+// Reconnect drops the connection, or cuts a wait short, and makes a new attempt at
+// once: after a change of network, or when the machine wakes up. Events that have
+// arrived whole are still delivered. It may be called from any goroutine, and does
+// not wait. A stream from Fetch or FromResponse without [WithResume] has nothing to
+// connect to again; it takes no notice.
+func (s *Stream) Reconnect() {
+	if c := s.attempt.Load(); c != nil && (s.standing || s.cfg.resume != nil) {
+		c.cancel(errReconnect)
+	}
+}
+
+// Close ends the stream. It may be called from any goroutine, in any state and any
+// number of times, and does not wait: a call of Next under way returns false within
+// milliseconds. If there was something to interrupt, Err is [ErrClosed]. The error
+// is always nil.
+func (s *Stream) Close() error {
+	s.closed.Store(true)
+	if c := s.attempt.Load(); c != nil {
+		c.cancel(ErrClosed)
+	}
+	return nil
+}
+
+func (s *Stream) claim() bool {
+	first := !s.ranged
+	s.ranged = true
+	return first
+}
+
+// leave closes the stream on the goroutine that reads it, so that the connection is
+// released when it returns.
+func (s *Stream) leave() {
+	s.closed.Store(true)
+	s.over()
+}
+
+// log says what happens to the connection, never what it carries.
+func (s *Stream) log(message string, attrs ...slog.Attr) {
+	if s.cfg.logger != nil {
+		attrs = append(attrs, slog.String("request", strings.TrimSuffix(s.where, ": ")))
+		s.cfg.logger.LogAttrs(s.ctx, slog.LevelInfo, message, attrs...)
+	}
+}
+
+// A Source is what [Decode] reads: a [*Stream] or a [*Parser].
+type Source interface {
+	Next() bool
+	Event() Event
+	Data() []byte
+	Err() error
+
+	claim() bool // for an iterator; false if one has run before
+	leave()      // the iterator's loop was left
+}
+
+// Decode returns an iterator over the data of the events as JSON, decoded into a T
+// each. Data that does not fit is a [*DecodeError] beside a zero T; the loop may go
+// on after it. Otherwise it is like [Stream.Events] and [Parser.Events].
+func Decode[T any](s Source) iter.Seq2[T, error] {
+	return each(s, func() (T, error) {
+		var v T
+		if err := json.Unmarshal(s.Data(), &v); err != nil {
+			var zero T
+			return zero, &DecodeError{Event: s.Event(), Err: err}
+		}
+		return v, nil
+	})
+}
+
+var errRanged = errors.New("sse: the events were ranged over before; a stream can be read once")
+
+// each is the loop of all iterators: value makes what is yielded for an event.
+func each[T any](s Source, value func() (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		if !s.claim() {
+			yield(zero, errRanged)
+			return
+		}
+		defer s.leave()
+		for s.Next() {
+			if !yield(value()) {
+				return
+			}
+		}
+		if err := s.Err(); err != nil {
+			yield(zero, err)
+		}
+	}
+}
+
+// A TruncatedError is a stream that ended before it was complete: in the middle of a
+// block, before the event that [WithDone] or [WithTerminator] tells of, or because
+// reading failed. [io.ErrUnexpectedEOF] is in its tree, whatever the cause.
+type TruncatedError struct {
+	Partial     Event  // the unfinished block, as far as it had come
+	LastEventID string // in force at the end
+	Events      int    // delivered before, by this connection
+	Err         error  // io.ErrUnexpectedEOF, or what reading returned
+
+	where string
+}
+
+func (e *TruncatedError) Error() string {
+	cause := cmp.Or(e.Err, io.ErrUnexpectedEOF)
+	return fmt.Sprintf("sse: %struncated after %d events: %s", e.where, e.Events, inner(redact(cause)))
+}
+
+func (e *TruncatedError) Unwrap() []error { return []error{e.Err, io.ErrUnexpectedEOF} }
+
+// An EventError is an error that the server reported in the stream. Err is what the
+// function of [WithEventError] made of the event.
+type EventError struct {
+	Event Event
+	Err   error
+
+	where string
+}
+
+func (e *EventError) Error() string { return "sse: " + e.where + "error event: " + inner(e.Err) }
+func (e *EventError) Unwrap() error { return e.Err }
+
+// A DecodeError is an event whose data is not what [Decode] was to make of it.
+type DecodeError struct {
+	Event Event
+	Err   error
+}
+
+func (e *DecodeError) Error() string { return "sse: decode event: " + e.Err.Error() }
+func (e *DecodeError) Unwrap() error { return e.Err }
