@@ -639,6 +639,13 @@ func inner(err error) string {
 	return strings.TrimPrefix(err.Error(), "sse: ")
 }
 
+func count(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
 // foreign matches what net/http quotes from the network if it is a URL or long.
 var foreign = regexp.MustCompile(`"[^"]*(://|\?)[^"]*"|"[^"]{64,}"`)
 

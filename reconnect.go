@@ -162,11 +162,7 @@ type gaveUpError struct {
 }
 
 func (e *gaveUpError) Error() string {
-	noun := "retries"
-	if e.retries == 1 {
-		noun = "retry"
-	}
-	return fmt.Sprintf("sse: gave up after %d %s: %s", e.retries, noun, inner(e.err))
+	return fmt.Sprintf("sse: gave up after %s: %s", count(e.retries, "retry", "retries"), inner(e.err))
 }
 
 func (e *gaveUpError) Unwrap() error { return e.err }

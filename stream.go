@@ -607,7 +607,7 @@ type TruncatedError struct {
 
 func (e *TruncatedError) Error() string {
 	cause := cmp.Or(e.Err, io.ErrUnexpectedEOF)
-	return fmt.Sprintf("sse: %struncated after %d events: %s", e.where, e.Events, inner(redact(cause)))
+	return fmt.Sprintf("sse: %struncated after %s: %s", e.where, count(e.Events, "event", "events"), inner(redact(cause)))
 }
 
 func (e *TruncatedError) Unwrap() []error { return []error{e.Err, io.ErrUnexpectedEOF} }
