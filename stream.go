@@ -353,6 +353,7 @@ func (s *Stream) lost(reason error, opened bool) {
 	case reason == errNoContent || reason == nil && !s.standing:
 		s.end(nil)
 	case reason == errNothingToResume:
+		s.retries-- // the one that was not made
 		s.giveUp(s.next.Err)
 	case errors.Is(reason, errReconnect):
 		s.retries = 0
@@ -425,9 +426,10 @@ func (s *Stream) maxRetries() int {
 	return fetchRetries
 }
 
-// giveUp ends the stream for a reason that was tried to mend, or not.
+// giveUp ends the stream for a reason that retries have not mended, if there were any.
 func (s *Stream) giveUp(reason error) {
-	if s.retries > 0 {
+	_, unsent := errors.AsType[*requestError](reason)
+	if s.retries > 0 && !unsent {
 		reason = &gaveUpError{retries: s.retries, err: cmp.Or(reason, io.EOF)}
 	}
 	s.end(reason)

@@ -1,0 +1,283 @@
+package sse_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse"
+	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
+)
+
+// sentIDs returns the Last-Event-ID of every request, "-" where there was none.
+func sentIDs(srv *Server) []string {
+	var ids []string
+	for _, r := range srv.Requests() {
+		if v, ok := r.Header["Last-Event-Id"]; ok {
+			ids = append(ids, strings.Join(v, "|"))
+		} else {
+			ids = append(ids, "-")
+		}
+	}
+	return ids
+}
+
+// "Place in the stream": what the next request says after a connection.
+func TestPlaceInTheStream(t *testing.T) {
+	tests := []struct {
+		name   string
+		stream string
+		want   string
+	}{
+		{name: "committed at the blank line", stream: "id: 1\ndata: a\n\n", want: "1"},
+		{name: "committed without data", stream: "id: 1\n\n", want: "1"},
+		{name: "not committed before", stream: "id: 1\n\nid: 2\ndata: b\n", want: "1"},
+		{name: "never committed", stream: "id: 2\ndata: b\n", want: "-"},
+		{name: "kept by events without one", stream: "id: 1\ndata: a\n\ndata: b\n\n", want: "1"},
+		{name: "cleared", stream: "id: 1\ndata: a\n\nid\n\n", want: "-"},
+		{name: "NUL is ignored", stream: "id: 1\ndata: a\n\nid: 2\x00\ndata: b\n\n", want: "1"},
+		{name: "UTF-8", stream: "id: ünï→✓\ndata: a\n\n", want: "ünï→✓"},
+		{name: "tab", stream: "id: a\tb\ndata: a\n\n", want: "a\tb"},
+	}
+	for _, tt := range tests {
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Raw(tt.stream)}, gone))
+			s, err := client(srv).Subscribe(srv.Get("/"))
+			_, err = read(s, err)
+			require.NoError(t, err)
+			require.Equal(t, []string{"-", tt.want}, sentIDs(srv))
+			require.Equal(t, tt.want, orDash(s.LastEventID()))
+		})
+	}
+	in(t, "an initial ID survives until the server sends another", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, Script{Open(), Cut()}, Script{Send(sse.Event{ID: "8", Data: "b"})}, gone))
+		s, err := client(srv, sse.WithLastEventID("7")).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.Equal(t, sse.Event{Type: "message", Data: "a", ID: "7"}, s.Event())
+		_, err = read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"7", "7", "7", "8"}, sentIDs(srv))
+	})
+	in(t, "an initial ID from the caller's headers", func(t *testing.T) {
+		clear := Script{Raw("id\ndata: x\n\n")}
+		srv := NewServer(t, InOrder(Script{Data("a")}, clear, gone))
+		req := srv.Get("/")
+		req.Header.Set("Last-Event-ID", "7")
+		_, err := read(client(srv).Subscribe(req))
+		require.NoError(t, err)
+		require.Equal(t, []string{"7", "7", "-"}, sentIDs(srv))
+
+		srv = NewServer(t, InOrder(Script{Data("a")}, clear, gone))
+		_, err = read(client(srv, sse.WithHeader("last-event-id", "7")).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"7", "7", "-"}, sentIDs(srv))
+	})
+	in(t, "every connection starts from the ID of the one before", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"})}, Script{Data("b")}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		var ids []string
+		for e := range s.Events() {
+			ids = append(ids, e.ID)
+		}
+		require.Equal(t, []string{"1", "1"}, ids)
+	})
+	in(t, "an ID that no header can carry", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: a\x01b\ndata: x\n\n")}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/p?q=1"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.Equal(t, "a\x01b", s.Event().ID)
+		require.False(t, s.Next())
+		require.EqualError(t, s.Err(), "sse: GET http://server.test/p: the last event ID has a control character, so no header can carry it; use WithResume to resume another way")
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "a reconnect asks the caller's URL again", func(t *testing.T) {
+		redirect := Script{Answer(307, "Location", "/b")}
+		srv := NewServer(t, InOrder(redirect, Script{Data("a")}, redirect, Script{Data("b")}, gone))
+		_, err := read(client(srv).Subscribe(srv.Get("/a")))
+		require.NoError(t, err)
+		var paths []string
+		for _, r := range srv.Requests() {
+			paths = append(paths, r.Path)
+		}
+		require.Equal(t, []string{"/a", "/b", "/a", "/b", "/a"}, paths)
+	})
+}
+
+func orDash(id string) string {
+	if id == "" {
+		return "-"
+	}
+	return id
+}
+
+func TestWithResume(t *testing.T) {
+	cut := Script{Send(sse.Event{ID: "1", Data: "a"}), Raw("data: lost"), Cut()}
+	in(t, "Fetch goes on after a break", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut, Script{Send(sse.Event{ID: "2", Data: "b"})}))
+		var asked []sse.Attempt
+		got, err := read(client(srv, sse.WithResume(func(ctx context.Context, a sse.Attempt) (*http.Request, error) {
+			asked = append(asked, a)
+			return srv.Get("/resume?after=" + a.LastEventID), nil
+		})).Fetch(srv.Post("/start", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+		require.Equal(t, []string{"-", "1"}, sentIDs(srv))
+		require.Equal(t, "POST /start", srv.Requests()[0].Method+" "+srv.Requests()[0].Path)
+		require.Equal(t, "GET /resume?after=1", srv.Requests()[1].Method+" "+srv.Requests()[1].Path)
+		require.Len(t, asked, 1)
+		require.Equal(t, 1, asked[0].Events)
+		require.ErrorIs(t, asked[0].Err, io.ErrUnexpectedEOF)
+	})
+	in(t, "FromResponse goes on after a break", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut, Script{Data("b")}))
+		resp, err := srv.Client().Do(srv.Post("/start", "{}"))
+		require.NoError(t, err)
+		got, err := read(sse.FromResponse(resp, sse.WithHTTPClient(srv.Client()), everySecond,
+			sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return srv.Get("/resume"), nil })))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+	in(t, "Subscribe resumes by it after a clean end", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"})}, gone))
+		_, err := read(client(srv, sse.WithResume(func(ctx context.Context, a sse.Attempt) (*http.Request, error) {
+			return srv.Get("/resume"), a.Err
+		})).Subscribe(srv.Get("/start")))
+		require.NoError(t, err)
+		require.Equal(t, "/resume", srv.Requests()[1].Path)
+	})
+	in(t, "Subscribe with a body that cannot be made again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, gone))
+		req := srv.Post("/", "")
+		req.Body = io.NopCloser(strings.NewReader("once"))
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return srv.Get("/resume"), nil
+		})).Subscribe(req))
+		require.NoError(t, err)
+		require.Equal(t, "once", string(srv.Requests()[0].Body))
+	})
+	nothing := sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return nil, nil })
+	in(t, "nothing to resume", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut))
+		got, err := read(client(srv, nothing).Fetch(srv.Get("/")))
+		require.Equal(t, []string{"a"}, got)
+		lost, ok := errors.AsType[*sse.TruncatedError](err)
+		require.True(t, ok)
+		require.Equal(t, "lost", lost.Partial.Data)
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "nothing to resume after a clean end", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		for _, open := range []func(*http.Request, ...sse.Option) (*sse.Stream, error){client(srv).Fetch, client(srv).Subscribe} {
+			_, err := read(open(srv.Get("/"), nothing))
+			require.NoError(t, err)
+		}
+		require.Len(t, srv.Requests(), 2)
+	})
+	in(t, "nothing to resume before a stream was opened", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a")}))
+		got, err := read(client(srv, nothing).Fetch(srv.Post("/", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+		require.Equal(t, "{}", string(srv.Requests()[1].Body))
+	})
+	in(t, "an ID that no header can carry", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: a\x01b\ndata: x\n\n")}, gone))
+		_, err := read(client(srv, sse.WithResume(func(_ context.Context, a sse.Attempt) (*http.Request, error) {
+			return srv.Get("/?hex=" + http.CanonicalHeaderKey(strings.ReplaceAll(a.LastEventID, "\x01", "01"))), nil
+		})).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"-", "-"}, sentIDs(srv))
+	})
+	in(t, "an error of the function ends the stream", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut))
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return nil, errInBand
+		})).Subscribe(srv.Get("/")))
+		require.ErrorIs(t, err, errInBand)
+		require.ErrorContains(t, err, "sse: ")
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "a bad request of the function ends the stream", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut))
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return new(http.Request), nil
+		})).Subscribe(srv.Get("/")))
+		require.ErrorContains(t, err, "no URL")
+	})
+}
+
+func TestReconnect(t *testing.T) {
+	in(t, "drops the connection and makes a new one at once", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"}), Stall()}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		time.AfterFunc(time.Minute, s.Reconnect)
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+		require.Equal(t, []time.Duration{time.Minute}, gaps(srv))
+		require.Equal(t, []string{"-", "1"}, sentIDs(srv))
+	})
+	in(t, "cuts a wait short", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "3000")}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Minute, s.Reconnect)
+		_, err = read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{time.Minute}, gaps(srv))
+	})
+	in(t, "breaks off an attempt", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, Script{Stall()}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Minute, s.Reconnect)
+		_, err = read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{time.Second, 59 * time.Second}, gaps(srv))
+	})
+	in(t, "loses nothing that has arrived", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c"), Stall()}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		s.Reconnect()
+		s.Reconnect()
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"b"}, got)
+		require.Equal(t, []string{"-", "2"}, sentIDs(srv))
+	})
+	in(t, "starts counting again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}))
+		n := 0
+		var s *sse.Stream
+		s, err := client(srv, sse.WithMaxRetries(3), sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) {
+			if n++; n == 3 {
+				s.Reconnect() // the wait that follows belongs to the next attempt
+				time.AfterFunc(time.Second/2, s.Reconnect)
+			}
+		}})).Subscribe(srv.Get("/"))
+		_, err = read(s, err)
+		require.Error(t, err)
+		require.Len(t, srv.Requests(), 7)
+	})
+	in(t, "means nothing to a stream that cannot ask again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Minute), Data("b")}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		s.Reconnect()
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+}
