@@ -104,7 +104,7 @@ type pause struct {
 	spread     float64       // in [0, 1): where in its range a jittered wait lies
 }
 
-// delay returns the wait before the next attempt, or false if the policy gives up.
+// delay returns the wait before the next attempt, and whether the policy goes on.
 //
 // After progress it is the reconnection time, up to a tenth over so that the many
 // clients of a server do not come back in one moment. Otherwise the policy decides,
@@ -115,14 +115,13 @@ func (p pause) delay(policy backoff.BackOff) (time.Duration, bool) {
 		startPolicy(policy, retry, p.hasRetry)
 	}
 	d := retry + time.Duration(p.spread*float64(retry)/10)
+	goOn := true
 	if !p.progress || !p.hasRetry {
 		d = policy.NextBackOff()
-		if d < 0 { // backoff.Stop
-			return 0, false
-		}
+		goOn = d >= 0 // backoff.Stop is negative
 		d = max(d, retry, minDelay)
 	}
-	return max(d, min(p.retryAfter, maxServerWait)), true
+	return max(d, min(p.retryAfter, maxServerWait)), goOn
 }
 
 // startPolicy resets the policy at the start of an outage. It may have been idle for

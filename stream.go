@@ -632,5 +632,5 @@ type DecodeError struct {
 	Err   error
 }
 
-func (e *DecodeError) Error() string { return "sse: decode event: " + e.Err.Error() }
+func (e *DecodeError) Error() string { return "sse: decode event: " + inner(e.Err) }
 func (e *DecodeError) Unwrap() error { return e.Err }

@@ -1,0 +1,86 @@
+// Package sse consumes event streams (Server-Sent Events): it is fetch() plus
+// EventSource for Go programs. It sends any request with any header, reads the events
+// of the answer, and, when asked to, survives every disconnect without losing its
+// place.
+//
+//	req, err := http.NewRequestWithContext(ctx, "POST", url, body)
+//	…
+//	stream, err := sse.Fetch(req, sse.WithDone("[DONE]"))
+//	if err != nil {
+//		return err
+//	}
+//	for event, err := range stream.Events() {
+//		if err != nil {
+//			return err // the answer is not complete
+//		}
+//		fmt.Print(event.Data)
+//	}
+//
+// [Fetch] reads one response: the answer of an LLM, for example. [Subscribe] keeps a
+// subscription: a feed that has to last for weeks. Both return a [Stream], which one
+// goroutine reads; all work happens in its calls of [Stream.Next], and no goroutine
+// runs between them. A [Parser] reads events from any io.Reader.
+//
+// # Terms
+//
+// They are those of the WHATWG HTML standard, section "Server-sent events". An event
+// stream is made of lines; a line is a comment or a field; the lines up to a blank
+// one are a block. The blank line dispatches the block's data as an event, and
+// commits its id as the last event ID. The retry field sets the reconnection time. An
+// attempt is one request with its answer; it makes progress when it dispatches an
+// event.
+//
+// # What happens when
+//
+// Fetch promises that a request is never sent twice once the server may have acted on
+// it. Subscribe goes on until the context ends, the stream completes, or an answer
+// says that going on is pointless.
+//
+//	situation                            Fetch                     Subscribe
+//	request not sent (refused, DNS, TLS) retry, twice              retry
+//	408, 425, 429, 503, 529              retry, twice (1)          retry
+//	500, 502, 504, no answer             retry if repeatable (2)   retry
+//	another status, no event stream      *ResponseError            *ResponseError
+//	204                                  clean end                 clean end
+//	WithDone, WithTerminator             clean end                 clean end
+//	body ends, between blocks            clean end (3)             reconnect
+//	body ends with data pending          *TruncatedError           reconnect
+//	body breaks off                      *TruncatedError           reconnect
+//	idle or event timeout                its error                 reconnect
+//	event over the limit                 ErrEventTooLarge          ErrEventTooLarge
+//	error event (WithEventError)         *EventError               *EventError
+//	context done                         context.Cause             context.Cause
+//	Close                                ErrClosed                 ErrClosed
+//
+// (1) Unless Retry-After asks for more than a minute: then it is a *ResponseError.
+// (2) GET, HEAD, OPTIONS, PUT, DELETE, or a request with an Idempotency-Key or
+// X-Idempotency-Key header. (3) A *TruncatedError if [WithDone] or [WithTerminator]
+// says how a complete stream ends. With [WithResume], Fetch goes on after a break as
+// Subscribe does.
+//
+// # When it tries again
+//
+// The first wait after an attempt with progress is the reconnection time, if the
+// server has set one, up to a tenth over and at most an hour. Every other wait is the
+// backoff policy's ([WithBackOff]), by default exponential from 1 s or the reconnection
+// time up to 30 s, never under the reconnection time or 100 ms. Retry-After raises a
+// wait, to an hour at most. [WithRetryPolicy] has the last word. Whoever handles each
+// event before asking for the next gets every event at least once, from a server that
+// resumes after Last-Event-ID.
+//
+// # Errors
+//
+// Test them with [errors.Is] and [errors.As]. In this order: the cause of the context
+// and [ErrClosed] come as they are; [*ResponseError], [*TruncatedError],
+// [*EventError], [ErrOpenTimeout], [ErrIdleTimeout], [ErrEventTimeout] and
+// [ErrEventTooLarge] come with the request they belong to and, if retries came before,
+// their number. Messages name method, scheme, host and path, and never a query, a
+// header value or an unbounded piece of what the server sent.
+//
+// # Limits
+//
+// A block may have 16 MiB ([WithMaxEventSize]); memory is the block under way and a
+// small buffer. The wait for response headers is bounded by 2 minutes
+// ([WithOpenTimeout]). Set [WithIdleTimeout] where the server sends keep-alives: a
+// dead connection may otherwise stay silent for ever.
+package sse

@@ -1,0 +1,466 @@
+package sse_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse"
+	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
+)
+
+// A bubble fails if a goroutine is left when its test ends, so every test that runs
+// in one shows that none is. Those below leave the stream in each state, each way.
+func TestClose(t *testing.T) {
+	states := []struct {
+		name   string
+		script Script
+		refuse int
+	}{
+		{name: "dialling"},
+		{name: "waiting for headers", script: Script{Stall()}},
+		{name: "waiting for the first byte", script: Script{Open(), Stall()}},
+		{name: "in an event", script: Script{Raw("data: x"), Stall()}},
+		{name: "waiting to retry", script: Script{Answer(503, "Retry-After", "3000")}},
+		{name: "in a refusal", script: Script{Answer(503), Do(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })}},
+	}
+	ways := map[string]func(s *sse.Stream, cancel func()){
+		"Close":  func(s *sse.Stream, _ func()) { s.Close() },
+		"cancel": func(_ *sse.Stream, cancel func()) { cancel() },
+	}
+	for _, state := range states {
+		for way, stop := range ways {
+			in(t, way+" "+state.name, func(t *testing.T) {
+				srv := NewServer(t, InOrder(Script{Data("a")}, state.script))
+				hc := *srv.Client()
+				if state.script == nil {
+					hc.Transport = dialForEver(hc.Transport)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				s, err := client(srv, sse.WithHTTPClient(&hc), sse.WithOpenTimeout(0)).Subscribe(srv.Get("/").WithContext(ctx))
+				require.NoError(t, err)
+				require.True(t, s.Next())
+				time.AfterFunc(2*time.Second, func() { stop(s, cancel) })
+				start := time.Now()
+				require.False(t, s.Next())
+				require.Equal(t, 2*time.Second, time.Since(start))
+				require.Equal(t, map[string]error{"Close": sse.ErrClosed, "cancel": context.Canceled}[way], s.Err())
+				require.False(t, s.Next())
+				require.NoError(t, s.Close())
+				require.Equal(t, sse.Event{}, s.Event())
+				require.Empty(t, s.Type())
+				cancel()
+			})
+		}
+	}
+	in(t, "between two events", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("data: a\n\ndata: b\n\n"), Stall()}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.NoError(t, s.Err())
+		require.NoError(t, s.Close())
+		require.Equal(t, sse.ErrClosed, s.Err())
+		require.False(t, s.Next())
+		require.Equal(t, sse.ErrClosed, s.Err())
+	})
+	in(t, "after the end", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		_, err = read(s, err)
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+		require.NoError(t, s.Close())
+		require.NoError(t, s.Err())
+	})
+	in(t, "after the terminator", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{Type: "stop"}), Stall()}))
+		s, err := client(srv, stopEvent).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.NoError(t, s.Close())
+		require.NoError(t, s.Err())
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+	})
+	in(t, "in hooks", func(t *testing.T) {
+		var s *sse.Stream
+		stop := func() {
+			if s != nil {
+				s.Close()
+			}
+		}
+		for _, trace := range []sse.Trace{
+			{Comment: func(string) { stop() }},
+			{Ignored: func(string) { stop() }},
+			{Disconnect: func(error) { stop() }},
+			{Wait: func(sse.Attempt) { stop() }},
+			{Request: func(*http.Request) { stop() }},
+			{Open: func(*http.Response) { stop() }},
+		} {
+			srv := NewServer(t, InOrder(Script{Data("a"), Raw("x\n:c\n")}))
+			var err error
+			s, err = client(srv, sse.WithTrace(&trace)).Subscribe(srv.Get("/"))
+			require.NoError(t, err)
+			_, err = read(s, nil)
+			require.Equal(t, sse.ErrClosed, err)
+			s = nil
+		}
+	})
+}
+
+// dialForEver returns a transport whose connections after the first never come.
+func dialForEver(rt http.RoundTripper) http.RoundTripper {
+	n := 0
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		if n++; n == 1 {
+			return rt.RoundTrip(r)
+		}
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A body that knows nothing of a context is interrupted all the same.
+func TestForeignBody(t *testing.T) {
+	response := func(body io.ReadCloser) *http.Response {
+		return &http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"text/event-stream"}},
+			Body:       body,
+		}
+	}
+	in(t, "Close", func(t *testing.T) {
+		r, _ := io.Pipe()
+		s, err := sse.FromResponse(response(r))
+		require.NoError(t, err)
+		time.AfterFunc(time.Second, func() { s.Close() })
+		require.False(t, s.Next())
+		require.Equal(t, sse.ErrClosed, s.Err())
+	})
+	in(t, "idle timeout", func(t *testing.T) {
+		r, _ := io.Pipe()
+		s, err := sse.FromResponse(response(r), sse.WithIdleTimeout(time.Second))
+		require.NoError(t, err)
+		require.False(t, s.Next())
+		require.ErrorIs(t, s.Err(), sse.ErrIdleTimeout)
+		require.EqualError(t, s.Err(), "sse: timed out waiting for a byte")
+	})
+	in(t, "context of the request", func(t *testing.T) {
+		r, _ := io.Pipe()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		resp := response(r)
+		resp.Request, _ = http.NewRequestWithContext(ctx, http.MethodGet, "http://server.test/", nil)
+		s, err := sse.FromResponse(resp)
+		require.NoError(t, err)
+		require.False(t, s.Next())
+		require.Equal(t, context.DeadlineExceeded, s.Err())
+	})
+}
+
+func TestFromResponse(t *testing.T) {
+	in(t, "reads", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]")}))
+		resp, err := srv.Client().Do(srv.Get("/"))
+		require.NoError(t, err)
+		s, err := sse.FromResponse(resp, sse.WithDone("[DONE]"))
+		require.NoError(t, err)
+		require.Equal(t, resp, s.Response())
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+	})
+	in(t, "refuses", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "3"), Raw("busy")}))
+		resp, err := srv.Client().Do(srv.Get("/"))
+		require.NoError(t, err)
+		_, err = sse.FromResponse(resp, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			t.Error("asked to resume what was not begun")
+			return nil, nil
+		}))
+		refusedWith(503)(t, err)
+		_, err = resp.Body.Read(make([]byte, 1))
+		require.Error(t, err) // closed
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "204", func(t *testing.T) {
+		s, err := sse.FromResponse(&http.Response{StatusCode: 204})
+		got, err := read(s, err)
+		require.NoError(t, err)
+		require.Empty(t, got)
+	})
+	in(t, "truncated", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+		resp, err := srv.Client().Do(srv.Get("/p"))
+		require.NoError(t, err)
+		_, err = read(sse.FromResponse(resp))
+		_, ok := errors.AsType[*sse.TruncatedError](err)
+		require.True(t, ok)
+		require.ErrorContains(t, err, "sse: GET http://server.test/p: truncated")
+	})
+	in(t, "nil, or a bad option", func(t *testing.T) {
+		_, err := sse.FromResponse(nil)
+		require.EqualError(t, err, "sse: FromResponse: the response is nil")
+		body := &closer{Reader: strings.NewReader("")}
+		_, err = sse.FromResponse(&http.Response{Body: body}, sse.WithMaxRetries(-1))
+		require.Error(t, err)
+		require.True(t, body.closed)
+	})
+}
+
+func TestIterators(t *testing.T) {
+	in(t, "break releases the connection before the next statement", func(t *testing.T) {
+		var closed bool
+		hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: 200,
+				Header:     http.Header{"Content-Type": {"text/event-stream"}},
+				Body:       &hookedBody{Reader: strings.NewReader("data: {}\n\ndata: {}\n\n"), onClose: func() { closed = true }},
+			}, nil
+		})}
+		loops := map[string]func(s *sse.Stream){
+			"Events": func(s *sse.Stream) {
+				for range s.Events() {
+					break
+				}
+			},
+			"Decode": func(s *sse.Stream) {
+				for range sse.Decode[any](s) {
+					break
+				}
+			},
+			"panic": func(s *sse.Stream) {
+				defer func() { _ = recover() }()
+				for range s.Events() {
+					panic("out")
+				}
+			},
+		}
+		for name, loop := range loops {
+			closed = false
+			req, _ := http.NewRequest(http.MethodGet, "http://server.test/", nil)
+			s, err := sse.Subscribe(req, sse.WithHTTPClient(hc))
+			require.NoError(t, err)
+			loop(s)
+			require.True(t, closed, name)
+			require.Equal(t, sse.ErrClosed, s.Err(), name)
+		}
+	})
+	in(t, "the error is the last pair, beside a zero event", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		var pairs []string
+		for e, err := range s.Events() {
+			pairs = append(pairs, fmt.Sprint(e.Data, " ", err != nil))
+			if err != nil {
+				require.Equal(t, sse.Event{}, e)
+				require.Equal(t, err, s.Err())
+			}
+		}
+		require.Equal(t, []string{"a false", " true"}, pairs)
+	})
+	in(t, "ranging again yields one error", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("1", "2")}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		for range s.Events() {
+		}
+		n := 0
+		for e, err := range s.Events() {
+			n++
+			require.Equal(t, sse.Event{}, e)
+			require.ErrorContains(t, err, "sse: ")
+		}
+		for _, err := range sse.Decode[int](s) {
+			n++
+			require.Error(t, err)
+		}
+		require.Equal(t, 2, n)
+	})
+	in(t, "after Next", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("1", "2", "3")}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		var got []string
+		for e := range s.Events() {
+			got = append(got, e.Data)
+		}
+		require.Equal(t, []string{"2", "3"}, got)
+	})
+	in(t, "leaving at the terminator gives the connection back", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{Type: "stop"}), Wait(5 * time.Millisecond)}))
+		for range 10 {
+			s, err := client(srv, stopEvent).Fetch(srv.Get("/"))
+			require.NoError(t, err)
+			for range s.Events() {
+				break
+			}
+			require.NoError(t, s.Err())
+		}
+		require.Equal(t, 1, srv.Connections())
+	})
+}
+
+type hookedBody struct {
+	io.Reader
+	onClose func()
+}
+
+func (b *hookedBody) Close() error { b.onClose(); return nil }
+
+func TestDecode(t *testing.T) {
+	type token struct{ T string }
+	in(t, "stream", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data(`{"T":"a"}`, `{`, `{"T":1}`, ``, `{"T":"b"}`), Cut()}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		var got []string
+		for v, err := range sse.Decode[token](s) {
+			if bad, ok := errors.AsType[*sse.DecodeError](err); ok {
+				require.Zero(t, v)
+				got = append(got, "bad "+bad.Event.Data)
+				require.ErrorContains(t, err, "sse: decode event: ")
+				continue
+			}
+			if err != nil {
+				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+				got = append(got, "end")
+				continue
+			}
+			got = append(got, v.T)
+		}
+		require.Equal(t, []string{"a", "bad {", `bad {"T":1}`, "bad ", "b", "end"}, got)
+	})
+	t.Run("parser", func(t *testing.T) {
+		p := sse.NewParser(strings.NewReader("data: 1\n\ndata: x\n\ndata: 3\n\n"))
+		var got []int
+		for v, err := range sse.Decode[int](p) {
+			if err != nil {
+				_, ok := errors.AsType[*json.SyntaxError](err)
+				require.True(t, ok)
+			}
+			got = append(got, v)
+		}
+		require.Equal(t, []int{1, 0, 3}, got)
+		require.NoError(t, p.Err())
+	})
+}
+
+func TestConnectionReuse(t *testing.T) {
+	completions := func(t *testing.T, srv *Server, n int, opts ...sse.Option) {
+		for range n {
+			got, err := read(client(srv, opts...).Fetch(srv.Post("/", "{}")))
+			require.NoError(t, err)
+			require.NotEmpty(t, got)
+		}
+	}
+	done := sse.WithDone("[DONE]")
+	in(t, "a server that ends 5 ms after the completion", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Wait(5 * time.Millisecond)}))
+		completions(t, srv, 50, done)
+		require.Equal(t, 1, srv.Connections())
+	})
+	in(t, "a server that ends 5 ms after the terminator", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{Type: "stop", Data: "x"}), Wait(5 * time.Millisecond)}))
+		completions(t, srv, 50, stopEvent)
+		require.Equal(t, 1, srv.Connections())
+	})
+	in(t, "a clean end", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		completions(t, srv, 10)
+		require.Equal(t, 1, srv.Connections())
+	})
+	in(t, "a refusal", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503), Raw("busy")}, Script{Answer(503)}, Script{Data("a")}))
+		completions(t, srv, 1)
+		require.Equal(t, 1, srv.Connections())
+	})
+	in(t, "a server that does not end costs a bounded time", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Stall()}))
+		start := time.Now()
+		completions(t, srv, 3, done)
+		require.Equal(t, 300*time.Millisecond, time.Since(start))
+	})
+	in(t, "a server that goes on sending costs bounded reading", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Raw(strings.Repeat("x", 1<<20))}))
+		completions(t, srv, 3, done)
+	})
+}
+
+func TestTrace(t *testing.T) {
+	in(t, "", func(t *testing.T) {
+		srv := NewServer(t, InOrder(
+			Script{Raw(": hello\nunknown: x\nid: a\x00\nretry: soon\n"), Data("a")},
+			Script{Answer(503)},
+			Script{Data("b"), Cut()},
+			Script{Data("[DONE]")},
+		))
+		var got []string
+		say := func(format string, args ...any) { got = append(got, fmt.Sprintf(format, args...)) }
+		_, err := read(client(srv, sse.WithDone("[DONE]"), sse.WithTrace(&sse.Trace{
+			Request:    func(r *http.Request) { say("request %s %s", r.Method, r.Header.Get("Accept")) },
+			Open:       func(r *http.Response) { say("open %d", r.StatusCode) },
+			Comment:    func(text string) { say("comment %q", text) },
+			Ignored:    func(line string) { say("ignored %q", line) },
+			Disconnect: func(err error) { say("disconnect %v", err) },
+			Wait:       func(a sse.Attempt) { say("wait %d %v %v", a.Number, a.Delay, a.Retry) },
+		})).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{
+			"request GET text/event-stream",
+			"open 200",
+			`comment "hello"`,
+			`ignored "unknown: x"`,
+			`ignored "id: a\x00"`,
+			`ignored "retry: soon"`,
+			"disconnect sse: GET http://server.test/: truncated after 1 event: unexpected EOF",
+			"wait 1 1s true",
+			"request GET text/event-stream",
+			"wait 2 1s true",
+			"request GET text/event-stream",
+			"open 200",
+			"disconnect sse: GET http://server.test/: truncated after 1 event: unexpected EOF",
+			"wait 1 1s true",
+			"request GET text/event-stream",
+			"open 200",
+			"disconnect <nil>",
+		}, got)
+	})
+}
+
+func TestManyStreams(t *testing.T) {
+	in(t, "all cancelled at once", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		errs := make(chan error, 200)
+		for range cap(errs) {
+			all.Go(func() {
+				_, err := read(client(srv).Subscribe(srv.Get("/").WithContext(ctx)))
+				errs <- err
+			})
+		}
+		time.AfterFunc(time.Minute, cancel)
+		all.Wait()
+		close(errs)
+		for err := range errs {
+			require.Equal(t, context.Canceled, err)
+		}
+	})
+}
