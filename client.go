@@ -190,8 +190,6 @@ func setHeaders(req *http.Request, headers []header) {
 // if there is no answer, a *ResponseError if it is refused, errNoContent if there is
 // nothing to read, or else what has cancelled the attempt.
 func (c *conn) open(req *http.Request) error {
-	hc, timeout := c.httpClient()
-	c.arm(ErrOpenTimeout, timeout)
 	reached := new(reachTrace)
 	if !isRepeatable(req) {
 		req = req.WithContext(reached.trace(req.Context()))
@@ -199,7 +197,7 @@ func (c *conn) open(req *http.Request) error {
 	if t := c.cfg.trace; t != nil && t.Request != nil {
 		t.Request(req)
 	}
-	resp, err := hc.Do(req)
+	resp, err := c.httpClient().Do(req)
 	c.disarm()
 	if c.ctx.Err() != nil {
 		if resp != nil {
@@ -213,13 +211,18 @@ func (c *conn) open(req *http.Request) error {
 	return c.accept(resp)
 }
 
-// httpClient returns the client of an attempt and the time that it has for opening.
-func (c *conn) httpClient() (*http.Client, time.Duration) {
-	hc := *cmp.Or(c.cfg.httpClient, http.DefaultClient)
+// openTimeout returns the time that the attempt has for getting response headers.
+func (c *conn) openTimeout() time.Duration {
 	timeout := c.cfg.openTimeout
-	if hc.Timeout > 0 && (timeout == 0 || hc.Timeout < timeout) {
-		timeout = hc.Timeout
+	if t := cmp.Or(c.cfg.httpClient, http.DefaultClient).Timeout; t > 0 && (timeout == 0 || t < timeout) {
+		timeout = t
 	}
+	return timeout
+}
+
+// httpClient returns the client of the attempt.
+func (c *conn) httpClient() *http.Client {
+	hc := *cmp.Or(c.cfg.httpClient, http.DefaultClient)
 	hc.Timeout = 0
 	check := hc.CheckRedirect
 	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
@@ -232,7 +235,7 @@ func (c *conn) httpClient() (*http.Client, time.Duration) {
 		}
 		return nil
 	}
-	return &hc, timeout
+	return &hc
 }
 
 // accept takes the answer as the body to read, or refuses it.

@@ -170,15 +170,18 @@ func (s *Stream) begin() *conn {
 
 // send makes the request of the attempt and opens it.
 func (s *Stream) send(c *conn) error {
+	c.arm(ErrOpenTimeout, c.openTimeout())
 	req, id, err := s.request(c)
 	if err == nil {
 		s.where = where(req)
 		err = c.prepare(req, id)
 	}
-	if err == errNothingToResume {
+	switch {
+	case err == errNothingToResume:
 		return err
-	}
-	if err != nil {
+	case c.ctx.Err() != nil:
+		return &attemptError{where: s.where, err: c.cause(), unsent: true}
+	case err != nil:
 		return &requestError{where: s.where, err: err}
 	}
 	s.repeatable = isRepeatable(req)
@@ -237,7 +240,8 @@ func (s *Stream) replay(c *conn) (*http.Request, string, error) {
 		return nil, "", errors.New("its body was read and cannot be made again; set GetBody")
 	case s.held != nil:
 		req.Body = s.held
-	case req.GetBody != nil:
+	case req.Body != nil && req.GetBody != nil:
+		req.Body.Close() // nobody else will; another Fetch of the request makes its own, too
 		body, err := req.GetBody()
 		if err != nil {
 			return nil, "", fmt.Errorf("GetBody: %w", err)
@@ -282,7 +286,7 @@ func (s *Stream) connected(c *conn) {
 	if t := s.cfg.trace; t != nil && t.Open != nil {
 		t.Open(c.resp)
 	}
-	s.log("sse: stream opened", slog.Int("status", c.resp.StatusCode))
+	s.log("sse: connected", nil, slog.Int("status", c.resp.StatusCode))
 }
 
 // deliver reports whether the parser's event is one for the caller.
@@ -389,7 +393,7 @@ func (s *Stream) plan(reason error, opened bool) {
 	if t := s.cfg.trace; t != nil && t.Wait != nil {
 		t.Wait(a)
 	}
-	s.log("sse: waiting", slog.Int("attempt", a.Number), slog.Duration("delay", a.Delay))
+	s.log("sse: waiting", reason, slog.Int("attempt", a.Number), slog.Duration("delay", a.Delay))
 }
 
 func (s *Stream) pause(a Attempt) pause {
@@ -450,13 +454,14 @@ func (s *Stream) end(err error) {
 		s.held.discard()
 	}
 	s.parser.reset(nil)
+	s.log("sse: ended", err)
 }
 
 func (s *Stream) disconnected(reason error) {
 	if t := s.cfg.trace; t != nil && t.Disconnect != nil {
 		t.Disconnect(reason)
 	}
-	s.log("sse: stream ended", slog.Int("events", s.events))
+	s.log("sse: disconnected", reason, slog.Int("events", s.events))
 }
 
 // result is what a call that opens a stream returns.
@@ -540,12 +545,24 @@ func (s *Stream) leave() {
 	s.over()
 }
 
-// log says what happens to the connection, never what it carries.
-func (s *Stream) log(message string, attrs ...slog.Attr) {
-	if s.cfg.logger != nil {
-		attrs = append(attrs, slog.String("request", strings.TrimSuffix(s.where, ": ")))
-		s.cfg.logger.LogAttrs(s.ctx, slog.LevelInfo, message, attrs...)
+// log says what happens to the connection and why, never what it carries: the words of
+// the caller's own functions are left out, because they may quote that.
+func (s *Stream) log(message string, reason error, attrs ...slog.Attr) {
+	if s.cfg.logger == nil {
+		return
 	}
+	attrs = append(attrs, slog.String("request", strings.TrimSuffix(s.where, ": ")))
+	_, event := errors.AsType[*EventError](reason)
+	_, request := errors.AsType[*requestError](reason)
+	switch {
+	case event:
+		attrs = append(attrs, slog.String("reason", "error event"))
+	case request:
+		attrs = append(attrs, slog.String("reason", "the request could not be made"))
+	case reason != nil:
+		attrs = append(attrs, slog.String("reason", inner(reason)))
+	}
+	s.cfg.logger.LogAttrs(s.ctx, slog.LevelInfo, message, attrs...)
 }
 
 // A Source is what [Decode] reads: a [*Stream] or a [*Parser].
