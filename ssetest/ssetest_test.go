@@ -1,0 +1,292 @@
+package ssetest_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/ssetest"
+)
+
+// servers runs a test against a server of each kind.
+func servers(t *testing.T, test func(t *testing.T, opts ...ssetest.Option)) {
+	t.Run("memory HTTP/1.1", func(t *testing.T) { test(t) })
+	t.Run("memory HTTP/2", func(t *testing.T) { test(t, ssetest.HTTP2()) })
+	t.Run("loopback HTTP/1.1", func(t *testing.T) { test(t, ssetest.Loopback()) })
+	t.Run("loopback HTTP/2", func(t *testing.T) { test(t, ssetest.Loopback(), ssetest.HTTP2()) })
+}
+
+// get returns the response to a GET, and its whole body.
+func get(t *testing.T, srv *ssetest.Server) (*http.Response, string, error) {
+	t.Helper()
+	resp, err := srv.Client().Do(srv.Get("/p?q=1"))
+	if err != nil {
+		return nil, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp, string(body), err
+}
+
+func TestSteps(t *testing.T) {
+	servers(t, func(t *testing.T, opts ...ssetest.Option) {
+		checked := false
+		srv := ssetest.NewServer(t, ssetest.InOrder(
+			ssetest.Script{
+				ssetest.Check(func(r *http.Request) { checked = r.URL.Query().Get("q") == "1" }),
+				ssetest.WantHeader("X-None", ""),
+				ssetest.Open(),
+				ssetest.Comment("hi"),
+				ssetest.Retry(1500 * time.Millisecond),
+				ssetest.Data("a", "b\nc"),
+				ssetest.Send(sse.Event{Type: "t", ID: "1", Data: "d"}),
+				ssetest.Raw("raw"),
+			},
+			ssetest.Script{ssetest.Answer(404, "X-A", "1", "X-A", "2"), ssetest.Raw("none")},
+			ssetest.Script{ssetest.Do(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(418) })},
+			ssetest.Script{},
+		), opts...)
+
+		resp, body, err := get(t, srv)
+		require.NoError(t, err)
+		require.Equal(t, 200, resp.StatusCode)
+		require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+		require.Equal(t, ": hi\n\nretry: 1500\n\ndata: a\n\ndata: b\ndata: c\n\nevent: t\nid: 1\ndata: d\n\nraw", body)
+		require.True(t, checked)
+
+		resp, body, err = get(t, srv)
+		require.NoError(t, err)
+		require.Equal(t, 404, resp.StatusCode)
+		require.Equal(t, []string{"1", "2"}, resp.Header["X-A"])
+		require.Equal(t, "none", body)
+
+		resp, _, err = get(t, srv)
+		require.NoError(t, err)
+		require.Equal(t, 418, resp.StatusCode)
+
+		for range 2 { // the last script answers all further requests
+			resp, body, err = get(t, srv)
+			require.NoError(t, err)
+			require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+			require.Empty(t, body)
+		}
+		require.Len(t, srv.Requests(), 5)
+		require.Equal(t, 1, srv.Connections())
+		require.Equal(t, 1, srv.Open())
+	})
+}
+
+func TestRecords(t *testing.T) {
+	servers(t, func(t *testing.T, opts ...ssetest.Option) {
+		srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Data("a")}), opts...)
+		before := time.Now()
+		req := srv.Post("/p?q=1", "body")
+		req.Header.Set("X-A", "1")
+		resp, err := srv.Client().Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		got := srv.Requests()
+		require.Len(t, got, 1)
+		require.Equal(t, http.MethodPost, got[0].Method)
+		require.Equal(t, "/p?q=1", got[0].Path)
+		require.Equal(t, "body", string(got[0].Body))
+		require.Equal(t, "1", got[0].Header.Get("X-A"))
+		require.Equal(t, "application/json", got[0].Header.Get("Content-Type"))
+		require.NotEmpty(t, got[0].Host)
+		require.False(t, got[0].Time.Before(before))
+	})
+}
+
+func TestBreaks(t *testing.T) {
+	servers(t, func(t *testing.T, opts ...ssetest.Option) {
+		srv := ssetest.NewServer(t, ssetest.InOrder(
+			ssetest.Script{ssetest.Data("a"), ssetest.Cut()},
+			ssetest.Script{ssetest.Cut()},
+		), opts...)
+		_, body, err := get(t, srv)
+		require.Error(t, err)
+		require.Equal(t, "data: a\n\n", body)
+		_, _, err = get(t, srv)
+		require.Error(t, err)
+	})
+	for name, step := range map[string]ssetest.Step{"reset": ssetest.Reset(), "half-close": ssetest.HalfClose()} {
+		t.Run(name, func(t *testing.T) {
+			srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Data("a"), step}), ssetest.Loopback())
+			_, body, err := get(t, srv)
+			require.Error(t, err)
+			require.Equal(t, "data: a\n\n", body)
+		})
+	}
+	t.Run("reset is a reset", func(t *testing.T) {
+		srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Open(), ssetest.Reset()}), ssetest.Loopback())
+		_, _, err := get(t, srv)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+	})
+}
+
+func TestRefuse(t *testing.T) {
+	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Data("a")}))
+	srv.Refuse(2)
+	for range 2 {
+		_, _, err := get(t, srv)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}
+	_, _, err := get(t, srv)
+	require.NoError(t, err)
+}
+
+func TestChunks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{
+			ssetest.Chunks(3), ssetest.Raw("1234567"), ssetest.Chunks(0), ssetest.Raw("890"), ssetest.Wait(time.Minute), ssetest.Stall(),
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		resp, err := srv.Client().Do(srv.Get("/").WithContext(ctx))
+		require.NoError(t, err)
+		r := bufio.NewReader(resp.Body)
+		for _, want := range []string{"123", "456", "7", "890"} {
+			b := make([]byte, 100)
+			n, err := r.Read(b)
+			require.NoError(t, err)
+			require.Equal(t, want, string(b[:n]))
+		}
+		cancel()
+		_, err = r.ReadByte()
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+func TestEarly(t *testing.T) {
+	servers(t, func(t *testing.T, opts ...ssetest.Option) {
+		srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Early(), ssetest.Data("a"), ssetest.Stall()}), opts...)
+		r, w := io.Pipe() // a body that never ends
+		defer w.Close()
+		req := srv.Post("/", "")
+		req.Body = r
+		resp, err := srv.Client().Do(req)
+		require.NoError(t, err)
+		line, err := bufio.NewReader(resp.Body).ReadString('\n')
+		require.NoError(t, err)
+		require.Equal(t, "data: a\n", line)
+		resp.Body.Close()
+	})
+}
+
+// reporter notes failures in place of a test.
+type reporter struct {
+	testing.TB
+	failed []string
+}
+
+func (r *reporter) Errorf(format string, _ ...any) { r.failed = append(r.failed, format) }
+
+func TestWantHeader(t *testing.T) {
+	r := &reporter{TB: t}
+	srv := ssetest.NewServer(r, ssetest.InOrder(ssetest.Script{ssetest.WantHeader("X-A", "1"), ssetest.Open()}))
+	_, _, err := get(t, srv)
+	require.NoError(t, err)
+	require.Len(t, r.failed, 1)
+}
+
+func TestEncode(t *testing.T) {
+	for _, tt := range []struct {
+		event sse.Event
+		want  string
+	}{
+		{sse.Event{}, "data: \n\n"},
+		{sse.Event{Type: "message", Data: "a"}, "data: a\n\n"},
+		{sse.Event{Type: "t", ID: "1", Data: " a\n\nb"}, "event: t\nid: 1\ndata:  a\ndata: \ndata: b\n\n"},
+		{sse.Event{Data: "a\r\nb\rc"}, "data: a\ndata: b\ndata: c\n\n"},
+	} {
+		require.Equal(t, tt.want, ssetest.Encode(tt.event))
+	}
+	for _, bad := range []sse.Event{{Type: "a\nb"}, {ID: "a\rb"}, {ID: "a\x00b"}} {
+		require.Panics(t, func() { ssetest.Encode(bad) })
+	}
+}
+
+func FuzzEncode(f *testing.F) {
+	f.Add("t", "1", "a\nb")
+	f.Add("", "", "")
+	f.Add("message", " x ", " leading\n\n\r\ntrailing\n")
+	f.Fuzz(func(t *testing.T, typ, id, data string) {
+		clean := func(s, remove string) string {
+			return strings.Map(func(r rune) rune {
+				if strings.ContainsRune(remove, r) {
+					return -1
+				}
+				return r
+			}, strings.ToValidUTF8(s, ""))
+		}
+		e := sse.Event{Type: clean(typ, "\r\n"), ID: clean(id, "\r\n\x00"), Data: clean(data, "\r")}
+		p := sse.NewParser(strings.NewReader(ssetest.Encode(e) + ssetest.Encode(sse.Event{Data: "next"})))
+		require.True(t, p.Next())
+		if e.Type == "" {
+			e.Type = "message"
+		}
+		require.Equal(t, e, p.Event())
+		require.True(t, p.Next())
+		require.Equal(t, sse.Event{Type: "message", Data: "next", ID: e.ID}, p.Event())
+		require.False(t, p.Next())
+		require.NoError(t, p.Err())
+	})
+}
+
+// These are the tests of the package documentation, whole.
+
+// A program that must resume: it is to process every event, whatever happens.
+func TestProgramResumes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := ssetest.NewServer(t, ssetest.InOrder(
+			ssetest.Script{ssetest.Send(sse.Event{ID: "1", Data: "a"}), ssetest.Cut()},
+			ssetest.Script{ssetest.WantHeader("Last-Event-ID", "1"), ssetest.Send(sse.Event{ID: "2", Data: "b"})},
+			ssetest.Script{ssetest.WantHeader("Last-Event-ID", "2"), ssetest.Answer(204)},
+		))
+		stream, err := sse.Subscribe(srv.Get("/feed"), sse.WithHTTPClient(srv.Client()))
+		require.NoError(t, err)
+		var got []string
+		for event, err := range stream.Events() {
+			require.NoError(t, err)
+			got = append(got, event.Data)
+		}
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+}
+
+// A server that is too busy, and says for how long.
+func TestProgramWaitsFor429(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := ssetest.NewServer(t, ssetest.InOrder(
+			ssetest.Script{ssetest.Answer(429, "Retry-After", "30")},
+			ssetest.Script{ssetest.Data("[DONE]")},
+		))
+		stream, err := sse.Fetch(srv.Post("/chat", "{}"), sse.WithHTTPClient(srv.Client()), sse.WithDone("[DONE]"))
+		require.NoError(t, err)
+		require.False(t, stream.Next())
+		require.NoError(t, stream.Err())
+		requests := srv.Requests()
+		require.Equal(t, 30*time.Second, requests[1].Time.Sub(requests[0].Time))
+	})
+}
+
+// An answer that breaks off must not be taken for a whole one.
+func TestProgramSeesTruncation(t *testing.T) {
+	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Data("Hel"), ssetest.Raw("data: lo"), ssetest.Cut()}))
+	stream, err := sse.Fetch(srv.Post("/chat", "{}"), sse.WithHTTPClient(srv.Client()), sse.WithDone("[DONE]"))
+	require.NoError(t, err)
+	require.True(t, stream.Next())
+	require.False(t, stream.Next())
+	truncated, ok := errors.AsType[*sse.TruncatedError](stream.Err())
+	require.True(t, ok)
+	require.Equal(t, "lo", truncated.Partial.Data)
+}
