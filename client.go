@@ -636,11 +636,11 @@ func where(req *http.Request) string {
 
 // inner returns the message of an error that becomes part of another one's.
 func inner(err error) string {
-	if err == nil {
-		return "unknown"
-	}
-	return strings.TrimPrefix(err.Error(), "sse: ")
+	return strings.TrimPrefix(cmp.Or(err, errUnknown).Error(), "sse: ")
 }
+
+// errUnknown stands for the cause in an error value that has none.
+var errUnknown = errors.New("sse: unknown cause")
 
 func count(n int, one, many string) string {
 	if n == 1 {
@@ -656,7 +656,7 @@ var foreign = regexp.MustCompile(`"[^"]*(://|\?)[^"]*"|"[^"]{64,}"`)
 // have a secret in its query, or an unbounded piece of what the server has sent.
 func redact(err error) error {
 	const most = 512
-	was := err.Error()
+	was := cmp.Or(err, errUnknown).Error()
 	text := foreign.ReplaceAllString(was, `"..."`)
 	if len(text) > most {
 		text = string(bytes.ToValidUTF8([]byte(text[:most]), nil)) + "..."

@@ -122,7 +122,8 @@ func WithPrepare(f func(*http.Request) error) Option {
 // WithResume calls f for the request of every attempt after the first, where the
 // default is to send the first request again: f may use another method, URL or
 // cursor. Last-Event-ID is added if there is one and f set none. Because f decides
-// what is sent twice, [Client.Fetch] and [FromResponse] go on after a break, too.
+// what is sent twice, [Client.Fetch] and [FromResponse] go on after a break, too,
+// after the waits of a subscription.
 //
 // A nil request without an error says that there is nothing to resume. Then the
 // stream ends as it would without f, or, if no answer had been accepted so far, the
@@ -150,7 +151,8 @@ func WithBackOff(f func() backoff.BackOff) Option {
 
 // WithRetryPolicy asks f after every failure whether to try again and after what
 // wait, instead of going by the default, which f sees in its [Attempt]. It is not
-// asked about cancellation, Close, Reconnect, completion and status 204.
+// asked about cancellation, Close, Reconnect, completion and status 204. To renew a
+// token after a 401, let [WithPrepare] set it and f go on once.
 func WithRetryPolicy(f func(Attempt) (time.Duration, bool)) Option {
 	return func(c *config) { c.retryPolicy = f }
 }
@@ -237,10 +239,13 @@ type Trace struct {
 	// retry, an id with a NUL. Of a long one it gets the first 1,024 bytes.
 	Ignored func(line string)
 
-	// Disconnect is called when a connection has ended: with nil after a clean end
-	// or completion, else with the reason.
+	// Disconnect is called when a connection has ended: with nil after completion or
+	// a clean end, else with the reason. Where [WithDone] or [WithTerminator] says how
+	// the stream completes, any other end is a [*TruncatedError]. An attempt that
+	// never got an event stream is not a connection; its error is in [Trace.Wait].
 	Disconnect func(err error)
 
-	// Wait is called before the wait for the next attempt.
+	// Wait is called before the wait for the next attempt. The values are the final
+	// ones, after [WithRetryPolicy].
 	Wait func(Attempt)
 }

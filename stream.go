@@ -641,6 +641,7 @@ type EventError struct {
 }
 
 func (e *EventError) Error() string { return "sse: " + e.where + "error event: " + inner(e.Err) }
+
 func (e *EventError) Unwrap() error { return e.Err }
 
 // A DecodeError is an event whose data is not what [Decode] was to make of it.
@@ -649,5 +650,8 @@ type DecodeError struct {
 	Err   error
 }
 
-func (e *DecodeError) Error() string { return "sse: decode event: " + inner(e.Err) }
+func (e *DecodeError) Error() string {
+	return "sse: decode event: " + inner(redact(e.Err))
+}
+
 func (e *DecodeError) Unwrap() error { return e.Err }

@@ -362,6 +362,18 @@ func TestDecode(t *testing.T) {
 	})
 }
 
+func TestDecodeErrorIsBounded(t *testing.T) {
+	long := strings.Repeat("9", 5000)
+	for _, err := range sse.Decode[int8](sse.NewParser(strings.NewReader("data: " + long + "\n\n"))) {
+		require.Error(t, err)
+		require.Less(t, len(err.Error()), 600)
+	}
+	for _, err := range sse.Decode[time.Time](sse.NewParser(strings.NewReader(`data: "` + long + "\"\n\n"))) {
+		require.Error(t, err)
+		require.Less(t, len(err.Error()), 600)
+	}
+}
+
 func TestConnectionReuse(t *testing.T) {
 	completions := func(t *testing.T, srv *Server, n int, opts ...sse.Option) {
 		for range n {

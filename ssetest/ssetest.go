@@ -107,8 +107,7 @@ func NewServer(t testing.TB, next func(n int, r *http.Request) Script, opts ...O
 	var done sync.WaitGroup
 	done.Go(func() { _ = s.server.Serve(listener) })
 	t.Cleanup(func() {
-		s.server.Close()
-		transport.CloseIdleConnections()
+		s.Close()
 		done.Wait()
 	})
 	return s
@@ -157,6 +156,13 @@ func (s *Server) Refuse(n int) {
 	s.mu.Lock()
 	s.refuse = n
 	s.mu.Unlock()
+}
+
+// Close drops all connections and stops listening, in the middle of whatever happens.
+// The end of the test does it, too.
+func (s *Server) Close() {
+	s.server.Close()
+	s.client.CloseIdleConnections()
 }
 
 // Client returns a client that reaches the server.

@@ -1,0 +1,257 @@
+package sse_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse"
+	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
+)
+
+// endless sends text again and again until the client has gone.
+func endless(text string) Step {
+	text = strings.Repeat(text, 1+8000/len(text))
+	return Do(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := io.WriteString(w, text); err != nil {
+				return
+			}
+		}
+	})
+}
+
+var openStream = Answer(200, "Content-Type", "text/event-stream")
+
+// A block that never ends is an error, once, and costs no more than the limit.
+func TestHostileEndlessBlock(t *testing.T) {
+	for name, text := range map[string]string{
+		"line":        "x",
+		"data line":   "data: x",
+		"data lines":  "data: x\n",
+		"comments":    ": x\n",
+		"ids":         "id: 1\n",
+		"types":       "event: x\n",
+		"retries":     "retry: 1\n",
+		"CR":          "data\r",
+		"ill-formed":  "data: \xff\xff\n",
+		"CRLF fields": "x\r\n",
+	} {
+		in(t, name, func(t *testing.T) {
+			const limit = 1 << 20
+			srv := NewServer(t, InOrder(Script{openStream, Data("a"), Raw(text), endless(text)}))
+			for _, open := range []func(*http.Request, ...sse.Option) (*sse.Stream, error){client(srv).Fetch, client(srv).Subscribe} {
+				before := allocated()
+				got, err := read(open(srv.Get("/"), sse.WithMaxEventSize(limit)))
+				require.ErrorIs(t, err, sse.ErrEventTooLarge)
+				require.Equal(t, []string{"a"}, got)
+				// Doubling up to the limit allocates about twice as much in all.
+				require.Less(t, allocated()-before, uint64(6*limit))
+			}
+			require.Len(t, srv.Requests(), 2)
+		})
+	}
+}
+
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// Comments that end their blocks are keep-alives: only the event timeout objects.
+func TestHostileEndlessComments(t *testing.T) {
+	in(t, "", func(t *testing.T) {
+		var script Script
+		for range 1000 {
+			script = append(script, Wait(time.Second), Comment("x"))
+		}
+		srv := NewServer(t, InOrder(script))
+		_, err := read(client(srv, sse.WithIdleTimeout(2*time.Second), sse.WithEventTimeout(time.Minute), sse.WithMaxEventSize(10)).Fetch(srv.Get("/")))
+		require.ErrorIs(t, err, sse.ErrEventTimeout)
+	})
+}
+
+func TestHostileHeaders(t *testing.T) {
+	in(t, "endless", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Do(func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			_, err = io.WriteString(c, "HTTP/1.1 200 OK\r\n")
+			for err == nil {
+				_, err = io.WriteString(c, "X-Key: "+strings.Repeat("secret", 1000)+"\r\n")
+			}
+		})}))
+		_, err := client(srv).Fetch(srv.Post("/", "{}"))
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "secret")
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "that drip", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Do(func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			for range 1000 {
+				if _, err := io.WriteString(c, "H"); err != nil {
+					return
+				}
+				<-time.After(time.Second)
+			}
+		})}))
+		start := time.Now()
+		_, err := client(srv).Fetch(srv.Post("/", "{}"))
+		require.ErrorIs(t, err, sse.ErrOpenTimeout)
+		require.Equal(t, 2*time.Minute, time.Since(start))
+		<-time.After(2 * time.Second) // the server finds out
+	})
+}
+
+func TestHostileTinyBlocks(t *testing.T) {
+	in(t, "", func(t *testing.T) {
+		const n = 100_000
+		srv := NewServer(t, InOrder(Script{Raw(strings.Repeat("data\n\n:\n\nid\n\n\n", n))}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		got := 0
+		for s.Next() {
+			got++
+		}
+		require.NoError(t, s.Err())
+		require.Equal(t, n, got)
+	})
+}
+
+func TestHostileGzipBomb(t *testing.T) {
+	var bomb bytes.Buffer
+	zw, err := gzip.NewWriterLevel(&bomb, gzip.BestCompression)
+	require.NoError(t, err)
+	_, err = io.WriteString(zw, "data: a\n\ndata: ")
+	require.NoError(t, err)
+	zeros := make([]byte, 1<<20)
+	for range 64 {
+		_, err = zw.Write(zeros)
+		require.NoError(t, err)
+	}
+	require.NoError(t, zw.Close())
+
+	headers := []string{"Content-Type", "text/event-stream", "Content-Encoding", "gzip"}
+	in(t, "in a stream", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(200, headers...), Raw(bomb.String())}))
+		before := allocated()
+		got, err := read(client(srv, sse.WithMaxEventSize(1<<20)).Subscribe(srv.Get("/")))
+		require.ErrorIs(t, err, sse.ErrEventTooLarge)
+		require.Equal(t, []string{"a"}, got)
+		require.Less(t, allocated()-before, uint64(8<<20))
+	})
+	in(t, "in a refusal", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(400, headers...), Raw(bomb.String())}))
+		_, err := client(srv).Fetch(srv.Get("/"))
+		refusal, ok := errors.AsType[*sse.ResponseError](err)
+		require.True(t, ok)
+		require.Len(t, refusal.Body, 64<<10)
+	})
+}
+
+// How often a subscription asks a server that gives it nothing: it must not be a loop
+// without waits.
+func TestHostileLoops(t *testing.T) {
+	for name, script := range map[string]Script{
+		"accepts and drops":          {Open(), Cut()},
+		"accepts and ends":           {Open()},
+		"retry of zero":              {Raw("retry: 0\n\n")},
+		"retry that overflows":       {Raw("retry: 9223372036854775807\n\n")},
+		"retry storm":                {Raw(strings.Repeat("retry: 0\nretry: 1\n\n", 1000))},
+		"IDs":                        {Raw("id: 1\n\n"), Cut()},
+		"503":                        {Answer(503)},
+		"503, Retry-After 0":         {Answer(503, "Retry-After", "0")},
+		"503, Retry-After long past": {Answer(503, "Retry-After", "Mon, 01 Jan 1990 00:00:00 GMT")},
+		"no answer":                  {Cut()},
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(script))
+			s, err := sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()))
+			require.NoError(t, err)
+			time.AfterFunc(time.Hour, func() { s.Close() })
+			require.False(t, s.Next())
+			require.Less(t, len(srv.Requests()), 60*5, "more than five a minute")
+		})
+	}
+}
+
+// A server that makes a little progress each time is asked again after its own
+// reconnection time, or the first wait of the policy.
+func TestHostileProgress(t *testing.T) {
+	in(t, "", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+		s, err := sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()))
+		require.NoError(t, err)
+		time.AfterFunc(time.Minute, func() { s.Close() })
+		for s.Next() {
+		}
+		require.Less(t, len(srv.Requests()), 121)
+	})
+}
+
+func TestHostileIDs(t *testing.T) {
+	in(t, "too long for the server's own limit", func(t *testing.T) {
+		id := strings.Repeat("x", 2<<20)
+		srv := NewServer(t, InOrder(Script{Raw("id: " + id + "\ndata: a\n\n")}))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.Equal(t, id, s.LastEventID())
+		require.False(t, s.Next())
+		refusedWith(431)(t, s.Err()) // the client passes on what it was given
+		require.Less(t, len(s.Err().Error()), 200)
+	})
+}
+
+// A peer that takes the connection and then neither reads nor answers.
+func TestHostileDeafPeer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+		}
+	}()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String(), strings.NewReader(strings.Repeat("x", 32<<20)))
+	require.NoError(t, err)
+	_, err = sse.Fetch(req, sse.WithOpenTimeout(50*time.Millisecond))
+	require.ErrorIs(t, err, sse.ErrOpenTimeout)
+}
+
+// A server that shuts down in mid-stream: over HTTP/2 it says GOAWAY.
+func TestHostileShutdown(t *testing.T) {
+	protocols(t, func(t *testing.T, opts ...Option) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}), opts...)
+		s, err := sse.Fetch(srv.Post("/", "{}"), sse.WithHTTPClient(srv.Client()))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		srv.Close()
+		require.False(t, s.Next())
+		_, ok := errors.AsType[*sse.TruncatedError](s.Err())
+		require.True(t, ok, "%v", s.Err())
+		require.Len(t, srv.Requests(), 1)
+	})
+}
