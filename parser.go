@@ -112,6 +112,9 @@ func (p *Parser) reset(r io.Reader) {
 	p.clearBlock()
 	p.data, p.typ = nil, ""
 	p.shrink()
+	if len(p.buf) > keepSize {
+		p.buf = nil
+	}
 }
 
 // Next reads up to the next event and reports whether there is one. It blocks
@@ -123,7 +126,9 @@ func (p *Parser) Next() bool {
 		if p.parse() {
 			return true
 		}
-		p.fill()
+		if p.err == nil {
+			p.fill()
+		}
 	}
 	return false
 }
@@ -293,16 +298,15 @@ func (p *Parser) intern(b []byte) string {
 
 // fill reads once. When it returns, there are more bytes at hand or err is set.
 func (p *Parser) fill() {
-	if p.readErr == io.EOF {
+	switch {
+	case p.pos < p.end && p.end-p.block > p.max && !p.start:
+		p.fail()
+		return
+	case p.readErr == io.EOF:
 		p.err = io.EOF
 		return
-	}
-	if p.readErr != nil {
+	case p.readErr != nil:
 		p.err = fmt.Errorf("sse: read: %w", p.readErr)
-		return
-	}
-	if p.pos < p.end && p.end-p.block > p.max && !p.start {
-		p.fail()
 		return
 	}
 	p.makeRoom()
@@ -363,54 +367,48 @@ func (p *Parser) skipBOM() {
 // the front only when that frees at least as much as it moves, and the buffer
 // doubles otherwise, so the work stays linear even if every read brings one byte.
 func (p *Parser) makeRoom() {
-	if p.block == p.end {
-		p.shift()
+	size, pending := len(p.buf), p.end-p.block
+	small := pending < minRead
+	if small {
 		p.shrink()
 	}
-	switch free := len(p.buf) - p.end; {
-	case p.buf == nil:
-		p.buf = make([]byte, readSize)
-	case free >= minRead:
-	case p.block >= len(p.buf)/2:
-		p.shift()
+	switch {
+	case size == 0, size > keepSize && small:
+		p.move(make([]byte, readSize))
+	case pending == 0, size-p.end < minRead && p.block >= size/2:
+		p.move(p.buf)
+	case size-p.end >= minRead:
+	case size <= p.max/2:
+		p.move(make([]byte, 2*size))
+	case size < p.max+minRead: // which is as much as a block within the limit needs
+		p.move(make([]byte, p.max+minRead))
 	default:
-		p.grow()
+		p.move(p.buf)
 	}
 }
 
-// grow doubles the buffer, but not beyond what a block within the limit needs.
-func (p *Parser) grow() {
-	size := 2 * len(p.buf)
-	if size-minRead > p.max {
-		size = max(p.max, p.end-p.block) + minRead
-	}
-	if size > len(p.buf) {
-		bigger := make([]byte, size)
-		copy(bigger[p.block:], p.buf[p.block:p.end])
-		p.buf = bigger
-	}
-	p.shift()
-}
-
-// shift moves the block under way to the front of the buffer.
-func (p *Parser) shift() {
+// move moves the block under way to the front of buf, which becomes the buffer.
+func (p *Parser) move(buf []byte) {
 	d := p.block
-	copy(p.buf, p.buf[d:p.end])
+	if d > 0 || len(buf) != len(p.buf) {
+		copy(buf, p.buf[d:p.end])
+	}
+	p.buf = buf
 	p.block, p.pos, p.end = 0, p.pos-d, p.end-d
 	p.lf, p.cr = p.lf-d, p.cr-d
 	p.from, p.to = p.from-d, p.to-d
 }
 
-// shrink lets go of what a large event has left behind. The buffer must be empty.
+// shrink lets go of what a large event has left behind.
 func (p *Parser) shrink() {
-	if len(p.buf) > keepSize {
-		p.buf = nil
-	}
 	if cap(p.fixed) > keepSize {
 		p.fixed = nil
 	}
-	if cap(p.newID) > keepSize {
+	if cap(p.newID) > keepSize && !p.hasID {
 		p.newID = nil
+	}
+	if cap(p.lastID) > keepSize && len(p.lastID) < keepSize/2 {
+		p.lastID = bytes.Clone(p.lastID)
 	}
 }
 
