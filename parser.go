@@ -3,6 +3,7 @@ package sse
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -34,14 +35,15 @@ type Parser struct {
 	max int // bytes of one block
 	err error
 
-	// The bytes at hand: 0 <= block <= pos <= min(lf, cr) <= end <= len(buf),
-	// where lf and cr may lag behind pos until parse looks again.
+	// The bytes at hand: 0 <= block <= pos <= lf, cr, high <= end <= len(buf), but lf,
+	// cr and high may lag behind until parse looks again.
 	// Keeping a whole block in one piece makes its size a subtraction and lets
 	// its data be joined where it lies.
 	buf     []byte
 	block   int   // start of the block under way
 	pos     int   // start of the line under way
 	lf, cr  int   // next LF and next CR from pos on; end if there is none so far
+	high    int   // next non-ASCII byte from block on, likewise
 	end     int   // end of the bytes read
 	readErr error // what the last read returned; counts when the bytes are used up
 	start   bool  // nothing but a possible byte order mark has been seen
@@ -107,7 +109,7 @@ func (p *Parser) init(cfg *config) {
 // last event ID and the reconnection time stay.
 func (p *Parser) reset(r io.Reader) {
 	p.r, p.err, p.readErr = r, nil, nil
-	p.block, p.pos, p.lf, p.cr, p.end = 0, 0, 0, 0, 0
+	p.block, p.pos, p.lf, p.cr, p.high, p.end = 0, 0, 0, 0, 0, 0
 	p.start, p.afterCR = true, false
 	p.clearBlock()
 	p.data, p.typ = nil, ""
@@ -133,41 +135,57 @@ func (p *Parser) Next() bool {
 	return false
 }
 
-// parse interprets the lines at hand up to the next event and reports whether
-// it found one. Every byte is searched once for LF and once for CR, however the
-// stream was cut: lf and cr remember how far the searches have come.
+// parse interprets the lines at hand up to the next event and reports whether it found
+// one. However the stream was cut, every byte is searched once for LF, once for CR and
+// once for non-ASCII: lf, cr and high remember how far the searches have come.
 func (p *Parser) parse() bool {
-	for p.err == nil {
-		if p.lf < p.pos {
-			p.lf = p.index('\n', p.pos)
+	buf := p.buf[:p.end]
+	for p.pos < len(buf) {
+		from := p.pos
+		to := from
+		if c := buf[from]; c != '\n' && c != '\r' { // a blank line needs no search
+			if p.lf < from {
+				p.lf = index(buf, from, '\n')
+			}
+			if p.cr < from {
+				p.cr = index(buf, from, '\r')
+			}
+			to = min(p.lf, p.cr)
 		}
-		if p.cr < p.pos {
-			p.cr = p.index('\r', p.pos)
-		}
-		eol := min(p.lf, p.cr)
-		if eol == p.end {
+		if to == len(buf) {
 			return false
 		}
-		line := p.pos
-		p.pos = eol + 1
-		if eol == p.cr {
+		p.pos = to + 1
+		if buf[to] == '\r' {
 			p.skipLF()
 		}
-		if line < eol {
-			p.line(line, eol)
-		} else if p.dispatch() {
-			return true
+		switch line := buf[from:to]; {
+		case from == to:
+			if p.dispatch() {
+				return true
+			}
+		case to-p.block > p.max:
+			p.fail()
+			return false
+		case hasPrefix(line, "data:"):
+			p.addData(from+valueAt(line, len("data:")), to)
+		case hasPrefix(line, "event:"):
+			p.newType = p.intern(line[valueAt(line, len("event:")):])
+		case hasPrefix(line, "id:"):
+			p.addID(line, line[valueAt(line, len("id:")):])
+		default:
+			p.field(line, to)
 		}
 	}
 	return false
 }
 
-// index returns where c is next in the bytes at hand, looking from from on, or end.
-func (p *Parser) index(c byte, from int) int {
-	if i := bytes.IndexByte(p.buf[from:p.end], c); i >= 0 {
+// index returns where c is next in b, looking from from on, or the length of b.
+func index(b []byte, from int, c byte) int {
+	if i := bytes.IndexByte(b[from:], c); i >= 0 {
 		return from + i
 	}
-	return p.end
+	return len(b)
 }
 
 // skipLF steps over the LF of a CRLF. If it is not there yet, fill will do so.
@@ -176,23 +194,6 @@ func (p *Parser) skipLF() {
 		p.afterCR = true
 	} else if p.buf[p.pos] == '\n' {
 		p.pos++
-	}
-}
-
-// line interprets the line buf[from:to], which is not blank.
-func (p *Parser) line(from, to int) {
-	if to-p.block > p.max {
-		p.fail()
-		return
-	}
-	line := p.buf[from:to]
-	switch {
-	case hasPrefix(line, "data:"):
-		p.addData(from+valueAt(line, len("data:")), to)
-	case hasPrefix(line, "event:"):
-		p.newType = p.intern(line[valueAt(line, len("event:")):])
-	default:
-		p.field(line, to)
 	}
 }
 
@@ -210,31 +211,39 @@ func valueAt(line []byte, i int) int {
 
 // field interprets the lines that are not the everyday ones.
 func (p *Parser) field(line []byte, to int) {
-	name, value, _ := bytes.Cut(line, []byte(":"))
-	value = value[valueAt(value, 0):]
-	switch string(name) {
-	case "":
+	switch {
+	case line[0] == ':':
 		if p.trace != nil && p.trace.Comment != nil {
-			p.trace.Comment(validString(value))
+			p.trace.Comment(validString(line[valueAt(line, 1):]))
 		}
-		return
-	case "data":
+	case string(line) == "data":
 		p.addData(to, to)
-		return
-	case "event":
+	case string(line) == "event":
 		p.newType = ""
-		return
-	case "id":
-		if bytes.IndexByte(value, 0) < 0 {
-			p.newID, p.hasID = appendValid(p.newID[:0], value), true
+	case string(line) == "id":
+		p.addID(line, nil)
+	case hasPrefix(line, "retry:"):
+		d, ok := parseRetry(line[valueAt(line, len("retry:")):])
+		if !ok {
+			p.ignore(line)
 			return
 		}
-	case "retry":
-		if d, ok := parseRetry(value); ok {
-			p.retry, p.hasRetry = d, true
-			return
-		}
+		p.retry, p.hasRetry = d, true
+	default:
+		p.ignore(line)
 	}
+}
+
+// addID notes the ID of the block, unless it has a NUL.
+func (p *Parser) addID(line, id []byte) {
+	if bytes.IndexByte(id, 0) >= 0 {
+		p.ignore(line)
+		return
+	}
+	p.newID, p.hasID = append(p.newID[:0], id...), true
+}
+
+func (p *Parser) ignore(line []byte) {
 	if p.trace != nil && p.trace.Ignored != nil {
 		p.trace.Ignored(validString(line[:min(len(line), maxShown)]))
 	}
@@ -254,26 +263,42 @@ func (p *Parser) addData(from, to int) {
 
 // dispatch ends the block at its blank line and reports whether it is an event.
 func (p *Parser) dispatch() bool {
-	if p.hasID && !bytes.Equal(p.newID, p.lastID) {
-		p.lastID, p.newID = p.newID, p.lastID
-		p.idFresh = false
+	if p.hasID {
+		p.commitID()
 	}
 	if p.hasData {
-		p.data = p.valid(p.buf[p.from:p.to:p.to])
-		p.typ = cmp.Or(p.newType, "message")
+		p.data = p.buf[p.from:p.to:p.to]
+		if p.high < p.pos {
+			p.data = p.valid(p.data)
+		}
+		p.typ = p.newType
+		if p.typ == "" {
+			p.typ = "message"
+		}
 	}
 	p.clearBlock()
 	p.block = p.pos
 	return p.data != nil
 }
 
+func (p *Parser) commitID() {
+	if !utf8.Valid(p.newID) {
+		p.newID = appendValid(nil, p.newID)
+	}
+	if !bytes.Equal(p.newID, p.lastID) {
+		p.lastID, p.newID = p.newID, p.lastID
+		p.idFresh = false
+	}
+}
+
 func (p *Parser) clearBlock() {
 	p.hasData, p.newType, p.hasID = false, "", false
 }
 
-// valid returns b with ill-formed UTF-8 replaced. Decoding once per event is
-// decoding the stream: no character reaches over a line end.
+// valid returns the data b with ill-formed UTF-8 replaced. Decoding it once per event
+// is decoding the stream: no character reaches over a line end.
 func (p *Parser) valid(b []byte) []byte {
+	p.high = nonASCII(p.buf[:p.end], p.pos)
 	if utf8.Valid(b) {
 		return b
 	}
@@ -326,11 +351,15 @@ func (p *Parser) fill() {
 	if p.start {
 		p.skipBOM()
 	}
+	buf := p.buf[:p.end]
 	if p.lf == old {
-		p.lf = p.index('\n', old)
+		p.lf = index(buf, old, '\n')
 	}
 	if p.cr == old {
-		p.cr = p.index('\r', old)
+		p.cr = index(buf, old, '\r')
+	}
+	if p.high == old {
+		p.high = nonASCII(buf, old)
 	}
 }
 
@@ -340,7 +369,7 @@ func (p *Parser) read() (int, error) {
 	for range maxEmpty {
 		n, err := p.r.Read(free)
 		if n < 0 || n > len(free) {
-			return 0, errors.New("sse: the reader returned an impossible count")
+			return 0, errors.New("the reader returned an impossible count")
 		}
 		if n > 0 || err != nil {
 			return n, err
@@ -395,7 +424,7 @@ func (p *Parser) move(buf []byte) {
 	}
 	p.buf = buf
 	p.block, p.pos, p.end = 0, p.pos-d, p.end-d
-	p.lf, p.cr = p.lf-d, p.cr-d
+	p.lf, p.cr, p.high = p.lf-d, p.cr-d, p.high-d
 	p.from, p.to = p.from-d, p.to-d
 }
 
@@ -495,7 +524,7 @@ func (p *Parser) partial() (Event, bool) {
 		e.Data = validString(p.buf[p.from:p.to])
 	}
 	if p.hasID {
-		e.ID = string(p.newID)
+		e.ID = validString(p.newID)
 	}
 	return e, p.hasData || cut
 }
@@ -512,6 +541,26 @@ func parseRetry(digits []byte) (time.Duration, bool) {
 		ms = min(ms*10+int64(c-'0'), limit)
 	}
 	return time.Duration(ms) * time.Millisecond, len(digits) > 0
+}
+
+// nonASCII returns where the next byte outside of ASCII is in b, looking from from on,
+// or the length of b. It looks at 32 bytes a step.
+func nonASCII(b []byte, from int) int {
+	const ones = 0x8080808080808080
+	i := from
+	for ; i+32 <= len(b); i += 32 {
+		s := b[i : i+32]
+		if (binary.NativeEndian.Uint64(s)|binary.NativeEndian.Uint64(s[8:])|
+			binary.NativeEndian.Uint64(s[16:])|binary.NativeEndian.Uint64(s[24:]))&ones != 0 {
+			break
+		}
+	}
+	for ; i < len(b); i++ {
+		if b[i] >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return len(b)
 }
 
 func validString(b []byte) string {
