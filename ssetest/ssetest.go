@@ -2,25 +2,40 @@
 // of net/http/httptest: of programs that read event streams with package sse, or in
 // any other way.
 //
-// A [Script] is a list of steps, what the server does with one request:
+// A [Script] says what the server does with one request, step by step. A test that a
+// program resumes:
 //
-//	srv := ssetest.NewServer(t, ssetest.InOrder(
-//		ssetest.Script{ssetest.Send(sse.Event{ID: "1", Data: "a"}), ssetest.Cut()},
-//		ssetest.Script{ssetest.Send(sse.Event{ID: "2", Data: "b"}), ssetest.Stall()},
-//	))
-//	stream, err := sse.Subscribe(srv.Get("/feed"), sse.WithHTTPClient(srv.Client()))
+//	func TestResumes(t *testing.T) {
+//		synctest.Test(t, func(t *testing.T) {
+//			srv := ssetest.NewServer(t, ssetest.InOrder(
+//				ssetest.Script{ssetest.Send(sse.Event{ID: "1", Data: "a"}), ssetest.Cut()},
+//				ssetest.Script{ssetest.WantHeader("Last-Event-ID", "1"), ssetest.Data("b")},
+//				ssetest.Script{ssetest.Answer(204)}, // ends the subscription
+//			))
+//			got := program(srv.Client(), srv.URL+"/feed")
+//			if want := []string{"a", "b"}; !slices.Equal(got, want) {
+//				t.Errorf("got %q, want %q", got, want)
+//			}
+//		})
+//	}
 //
-// The server records every request; [Server.Requests] returns them. It runs in memory
-// by default, and then works inside a bubble of testing/synctest, where the waits of
-// a reconnect take no time and can be asserted exactly:
+// A test that it waits as long as a busy server asks for has a script more like this,
+// and looks at the times of [Server.Requests]:
 //
-//	synctest.Test(t, func(t *testing.T) {
-//		srv := ssetest.NewServer(t, …)
-//		…
-//		require.Equal(t, 7*time.Second, srv.Requests()[1].Time.Sub(srv.Requests()[0].Time))
-//	})
+//	ssetest.Script{ssetest.Answer(429, "Retry-After", "30")},
+//	ssetest.Script{ssetest.Data("ok")},
 //
-// With [Loopback] it listens on a real socket, and with [HTTP2] it speaks HTTP/2.
+// And a test that it does not take a truncated answer for a whole one:
+//
+//	ssetest.Script{ssetest.Data("Hel"), ssetest.Raw("data: lo"), ssetest.Cut()},
+//
+// # Where it runs
+//
+// The server runs in memory by default, and then works inside a bubble of
+// testing/synctest: waits take no time and can be asserted exactly, and a goroutine
+// that the program leaves behind fails the test. Only [Server.Client] reaches it. With
+// [Loopback] it listens on a real socket, outside of bubbles; with [HTTP2] it speaks
+// HTTP/2. It records every request and is closed when the test ends.
 package ssetest
 
 import (
