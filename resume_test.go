@@ -257,19 +257,27 @@ func TestReconnect(t *testing.T) {
 		require.Equal(t, []string{"b"}, got)
 		require.Equal(t, []string{"-", "2"}, sentIDs(srv))
 	})
-	in(t, "starts counting again", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(503)}))
-		n := 0
+	in(t, "cuts short a wait that is about to begin", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, Script{Answer(503)}, gone))
 		var s *sse.Stream
-		s, err := client(srv, sse.WithMaxRetries(3), sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) {
-			if n++; n == 3 {
-				s.Reconnect() // the wait that follows belongs to the next attempt
-				time.AfterFunc(time.Second/2, s.Reconnect)
+		s, err := client(srv, sse.WithTrace(&sse.Trace{Wait: func(sse.Attempt) {
+			if s != nil {
+				s.Reconnect()
 			}
 		}})).Subscribe(srv.Get("/"))
 		_, err = read(s, err)
-		require.Error(t, err)
-		require.Len(t, srv.Requests(), 7)
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{0, 0}, gaps(srv))
+	})
+	in(t, "starts counting again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}))
+		s, err := client(srv, sse.WithMaxRetries(3)).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(2500*time.Millisecond, s.Reconnect) // in the third wait
+		_, err = read(s, nil)
+		require.ErrorContains(t, err, "gave up after 3 retries")
+		const s1 = time.Second
+		require.Equal(t, []time.Duration{s1, s1, s1 / 2, s1, s1, s1}, gaps(srv))
 	})
 	in(t, "means nothing to a stream that cannot ask again", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Minute), Data("b")}))

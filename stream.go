@@ -55,6 +55,7 @@ type Stream struct {
 
 	// What Close and Reconnect share with the reader.
 	closed  atomic.Bool
+	hurry   atomic.Bool          // Reconnect was called: the next attempt does not wait
 	attempt atomic.Pointer[conn] // the one under way, which they cancel
 }
 
@@ -145,7 +146,10 @@ func (s *Stream) over() bool {
 // connect makes the next attempt: it waits, makes the request and sends it.
 func (s *Stream) connect() {
 	c := s.begin()
-	err := c.wait(s.next.Delay)
+	var err error
+	if !s.hurry.Swap(false) {
+		err = c.wait(s.next.Delay)
+	}
 	if err == nil {
 		err = s.send(c)
 	}
@@ -515,7 +519,11 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 // not wait. A stream from Fetch or FromResponse without [WithResume] has nothing to
 // connect to again; it takes no notice.
 func (s *Stream) Reconnect() {
-	if c := s.attempt.Load(); c != nil && (s.standing || s.cfg.resume != nil) {
+	if !s.standing && s.cfg.resume == nil {
+		return
+	}
+	s.hurry.Store(true)
+	if c := s.attempt.Load(); c != nil {
 		c.cancel(errReconnect)
 	}
 }
