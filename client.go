@@ -30,10 +30,11 @@ func NewClient(opts ...Option) *Client {
 	return &Client{opts: slices.Clone(opts)}
 }
 
-// Fetch sends req and returns the stream of its one response. It blocks until the
-// response headers are there. It never sends a request twice once the server may
-// have acted on it; what it does try again, and how often, is in the table of the
-// package documentation.
+// Fetch sends req and returns the stream of its one response. It blocks until an event
+// stream is there, waits and retries included. It sends a request again only if it was
+// not sent, if the status says that it was not acted on, or if its method or an
+// idempotency key says that twice is the same as once: see the table of the package
+// documentation. [WithMaxRetries](0) reports the first failure at once.
 //
 // The request is not changed; its context ends the stream. Its body is made by
 // GetBody where there is one, so that req can be used again.
@@ -55,6 +56,9 @@ func (c *Client) Fetch(req *http.Request, opts ...Option) (*Stream, error) {
 // sends req again with the last event ID until the context ends, an event completes
 // the stream, or an answer says that going on is pointless.
 //
+// Mind that this holds for every method and also after a clean end: an answer that
+// costs something is a matter for [Client.Fetch], or for [WithResume].
+//
 // It blocks for the first attempt, so that a wrong address or a missing permission
 // is an error here. If that attempt fails in a way that may pass, Subscribe returns
 // the stream all the same, and [Stream.Next] waits and tries again.
@@ -72,12 +76,14 @@ func (c *Client) Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
 	return s.result()
 }
 
-// Fetch is [Client.Fetch] with a zero Client.
+// Fetch sends req and returns the stream of its one response, with the defaults:
+// it is [Client.Fetch] of a zero Client.
 func Fetch(req *http.Request, opts ...Option) (*Stream, error) {
 	return new(Client).Fetch(req, opts...)
 }
 
-// Subscribe is [Client.Subscribe] with a zero Client.
+// Subscribe sends req and returns a stream that goes on over every disconnect, with the
+// defaults: it is [Client.Subscribe] of a zero Client.
 func Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
 	return new(Client).Subscribe(req, opts...)
 }

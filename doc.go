@@ -32,18 +32,19 @@
 //
 // # What happens when
 //
-// Fetch promises that a request is never sent twice once the server may have acted on
-// it. Subscribe goes on until the context ends, the stream completes, or an answer
-// says that going on is pointless.
+// Fetch sends a request again only if it was not sent, if the status says that it was
+// not acted on, or if twice is the same as once (2): what the server may have acted on
+// is never ordered twice. Subscribe goes on until the context ends, the stream
+// completes, or an answer says that going on is pointless.
 //
 //	situation                            Fetch                     Subscribe
 //	request not sent (refused, DNS, TLS) retry, twice              retry
 //	408, 425, 429, 503, 529              retry, twice (1)          retry
-//	500, 502, 504, no answer             retry if repeatable (2)   retry
+//	500, 502, 504, no answer (3)         retry, twice, if (2)      retry
 //	another status, no event stream      *ResponseError            *ResponseError
 //	204                                  clean end                 clean end
 //	WithDone, WithTerminator             clean end                 clean end
-//	body ends, between blocks            clean end (3)             reconnect
+//	body ends, between blocks            clean end (4)             reconnect
 //	body ends with data pending          *TruncatedError           reconnect
 //	body breaks off                      *TruncatedError           reconnect
 //	idle or event timeout                its error                 reconnect
@@ -54,19 +55,28 @@
 //
 // (1) Unless Retry-After asks for more than a minute: then it is a *ResponseError.
 // (2) GET, HEAD, OPTIONS, PUT, DELETE, or a request with an Idempotency-Key or
-// X-Idempotency-Key header. (3) A *TruncatedError if [WithDone] or [WithTerminator]
-// says how a complete stream ends. With [WithResume], Fetch goes on after a break as
-// Subscribe does.
+// X-Idempotency-Key header. (3) [ErrOpenTimeout], or what net/http says. (4) A
+// *TruncatedError if [WithDone] or [WithTerminator] says how a complete stream ends.
+// With [WithResume], Fetch goes on after a break as Subscribe does.
 //
 // # When it tries again
 //
-// The first wait after an attempt with progress is the reconnection time, if the
-// server has set one, up to a tenth over and at most an hour. Every other wait is the
-// backoff policy's ([WithBackOff]), by default exponential from 1 s or the reconnection
-// time up to 30 s, never under the reconnection time or 100 ms. Retry-After raises a
-// wait, to an hour at most. [WithRetryPolicy] has the last word. Whoever handles each
+// After a connection that brought events it waits the reconnection time, if the server
+// has set one, up to a tenth over so that clients do not come back in one moment, and at
+// most an hour. Every other wait is the backoff policy's ([WithBackOff]): by default 1,
+// 2, 4 … 30 s, give or take half, starting from the reconnection time and never under
+// it, nor under 100 ms. Retry-After raises a wait, to an hour at most. [WithRetryPolicy] has the last word. Whoever handles each
 // event before asking for the next gets every event at least once, from a server that
 // resumes after Last-Event-ID.
+//
+// # Requests
+//
+// The caller makes the request and keeps it: every attempt sends a copy. Accept,
+// Cache-Control and Accept-Encoding get values that fit an event stream unless the
+// caller has set them, Last-Event-ID the place to resume. Redirects are followed as
+// net/http does, the body included where the status asks for that; once they leave the
+// origin, only Accept, Cache-Control, Content-Type, User-Agent and Last-Event-ID go
+// along. A reconnect asks the caller's URL again.
 //
 // # Errors
 //
@@ -74,13 +84,14 @@
 // and [ErrClosed] come as they are; [*ResponseError], [*TruncatedError],
 // [*EventError], [ErrOpenTimeout], [ErrIdleTimeout], [ErrEventTimeout] and
 // [ErrEventTooLarge] come with the request they belong to and, if retries came before,
-// their number. Messages name method, scheme, host and path, and never a query, a
+// their number. A [*DecodeError] is about one event and ends nothing. Messages name method, scheme, host and path, and never a query, a
 // header value or an unbounded piece of what the server sent.
 //
 // # Limits
 //
 // A block may have 16 MiB ([WithMaxEventSize]); memory is the block under way and a
 // small buffer. The wait for response headers is bounded by 2 minutes
-// ([WithOpenTimeout]). Set [WithIdleTimeout] where the server sends keep-alives: a
-// dead connection may otherwise stay silent for ever.
+// ([WithOpenTimeout]); set less where the server answers at once. Set [WithIdleTimeout]
+// where the server sends keep-alives: a dead connection may otherwise stay silent for
+// ever.
 package sse

@@ -60,6 +60,7 @@ func ExampleSubscribe() {
 		// The server sends a comment every 15 s. After a minute of silence the
 		// connection is dead, which TCP alone may not find out for hours.
 		sse.WithIdleTimeout(time.Minute),
+		sse.WithOpenTimeout(10*time.Second), // it answers at once, or not at all
 	)
 	if err != nil {
 		log.Fatal(err)
@@ -68,8 +69,8 @@ func ExampleSubscribe() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		// Handle the event before the loop asks for the next one: a reconnect goes
-		// on after it, and so does a program that stores its ID.
+		// Handle the event before the loop asks for the next one: a reconnect goes on
+		// after it. So does a later run, if stream.LastEventID() is stored here.
 		fmt.Println(event.ID, event.Data)
 	}
 	// Output:

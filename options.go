@@ -171,9 +171,10 @@ func WithOpenTimeout(d time.Duration) Option {
 	return func(c *config) { c.openTimeout = d }
 }
 
-// WithIdleTimeout bounds the silence on the wire while Next waits: any byte, that
-// of a comment too, ends it. It is off by default and with 0. The error is
-// [ErrIdleTimeout].
+// WithIdleTimeout bounds the silence on the wire while Next waits for the body: any
+// byte, that of a comment too, ends it. The wait for response headers is not the body's:
+// [WithOpenTimeout] bounds it, on every attempt. It is off by default and with 0. The
+// error is [ErrIdleTimeout].
 func WithIdleTimeout(d time.Duration) Option {
 	return func(c *config) { c.idleTimeout = d }
 }
@@ -193,13 +194,15 @@ func WithMaxEventSize(n int) Option {
 
 // WithDone completes the stream at an event whose data is exactly one of these
 // strings, such as "[DONE]". The event is not delivered. A stream that ends before
-// is truncated. Without arguments it takes an earlier WithDone back.
+// is truncated. Next then waits for the end of the response, 100 ms at most, so that the
+// connection can be used again. Without arguments it takes an earlier WithDone back.
 func WithDone(data ...string) Option {
 	return func(c *config) { c.done = slices.Clone(data) }
 }
 
 // WithTerminator completes the stream at the first event for which f returns true.
-// The event is delivered. A stream that ends before is truncated.
+// The event is delivered. A stream that ends before is truncated. The next call of
+// Next waits for the end of the response as with [WithDone].
 func WithTerminator(f func(Event) bool) Option {
 	return func(c *config) { c.terminator = f }
 }
@@ -215,8 +218,9 @@ func WithTrace(t *Trace) Option {
 	return func(c *config) { c.trace = t }
 }
 
-// WithLogger logs the life of connections to l: opened, ended, waiting, given up.
-// It never logs payloads, header values or query strings. The default logs nothing.
+// WithLogger logs the life of connections to l: connecting (level debug), connected,
+// disconnected, waiting, and ended (level warn if by an error). It never logs
+// payloads, header values or query strings. The default logs nothing.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) { c.logger = l }
 }

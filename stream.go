@@ -20,7 +20,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// A Stream delivers the events of a response or of a subscription. One goroutine
+// A Stream delivers the events of a response or of a subscription: [Fetch], [Subscribe]
+// and [FromResponse] return one, and [Decode] reads JSON from it. One goroutine
 // reads it: all its work, connecting and waiting included, happens in the call of
 // [Stream.Next]. Only [Stream.Close] and [Stream.Reconnect] may be called from other
 // goroutines.
@@ -189,6 +190,7 @@ func (s *Stream) send(c *conn) error {
 		return &requestError{where: s.where, err: err}
 	}
 	s.repeatable = isRepeatable(req)
+	s.log(slog.LevelDebug, "sse: connecting", nil)
 	err = c.open(req)
 	if c.resp != nil {
 		s.resp = c.resp
@@ -290,7 +292,7 @@ func (s *Stream) connected(c *conn) {
 	if t := s.cfg.trace; t != nil && t.Open != nil {
 		t.Open(c.resp)
 	}
-	s.log("sse: connected", nil, slog.Int("status", c.resp.StatusCode))
+	s.log(slog.LevelInfo, "sse: connected", nil, slog.Int("status", c.resp.StatusCode))
 }
 
 // deliver reports whether the parser's event is one for the caller.
@@ -397,7 +399,7 @@ func (s *Stream) plan(reason error, opened bool) {
 	if t := s.cfg.trace; t != nil && t.Wait != nil {
 		t.Wait(a)
 	}
-	s.log("sse: waiting", reason, slog.Int("attempt", a.Number), slog.Duration("delay", a.Delay))
+	s.log(slog.LevelInfo, "sse: waiting", reason, slog.Int("attempt", a.Number), slog.Duration("delay", a.Delay))
 }
 
 func (s *Stream) pause(a Attempt) pause {
@@ -458,14 +460,18 @@ func (s *Stream) end(err error) {
 		s.held.discard()
 	}
 	s.parser.reset(nil)
-	s.log("sse: ended", err)
+	level := slog.LevelInfo
+	if err != nil {
+		level = slog.LevelWarn
+	}
+	s.log(level, "sse: ended", err)
 }
 
 func (s *Stream) disconnected(reason error) {
 	if t := s.cfg.trace; t != nil && t.Disconnect != nil {
 		t.Disconnect(reason)
 	}
-	s.log("sse: disconnected", reason, slog.Int("events", s.events))
+	s.log(slog.LevelInfo, "sse: disconnected", reason, slog.Int("events", s.events))
 }
 
 // result is what a call that opens a stream returns.
@@ -507,8 +513,9 @@ func (s *Stream) Err() error {
 
 // Events returns an iterator over the events. At most one error comes, as the last
 // pair and beside a zero Event; a clean end is silent. However the loop is left, the
-// stream is closed before the next statement runs. It can be ranged over once; a
-// further time yields one error.
+// stream is closed before the next statement runs; [Stream.Err] is [ErrClosed] then
+// if the loop was left early. It can be ranged over once; a further time yields one
+// error.
 func (s *Stream) Events() iter.Seq2[Event, error] {
 	return each(s, func() (Event, error) { return s.Event(), nil })
 }
@@ -555,7 +562,7 @@ func (s *Stream) leave() {
 
 // log says what happens to the connection and why, never what it carries: the words of
 // the caller's own functions are left out, because they may quote that.
-func (s *Stream) log(message string, reason error, attrs ...slog.Attr) {
+func (s *Stream) log(level slog.Level, message string, reason error, attrs ...slog.Attr) {
 	if s.cfg.logger == nil {
 		return
 	}
@@ -568,9 +575,9 @@ func (s *Stream) log(message string, reason error, attrs ...slog.Attr) {
 	case request:
 		attrs = append(attrs, slog.String("reason", "the request could not be made"))
 	case reason != nil:
-		attrs = append(attrs, slog.String("reason", inner(reason)))
+		attrs = append(attrs, slog.String("reason", strings.TrimPrefix(inner(reason), s.where)))
 	}
-	s.cfg.logger.LogAttrs(s.ctx, slog.LevelInfo, message, attrs...)
+	s.cfg.logger.LogAttrs(s.ctx, level, message, attrs...)
 }
 
 // A Source is what [Decode] reads: a [*Stream] or a [*Parser].
@@ -634,7 +641,12 @@ type TruncatedError struct {
 
 func (e *TruncatedError) Error() string {
 	cause := cmp.Or(e.Err, io.ErrUnexpectedEOF)
-	return fmt.Sprintf("sse: %struncated after %s: %s", e.where, count(e.Events, "event", "events"), inner(redact(cause)))
+	within := ""
+	if e.Partial != (Event{}) {
+		within = ", within the next"
+	}
+	return fmt.Sprintf("sse: %struncated after %s%s: %s",
+		e.where, count(e.Events, "event", "events"), within, inner(redact(cause)))
 }
 
 func (e *TruncatedError) Unwrap() []error { return []error{e.Err, io.ErrUnexpectedEOF} }
@@ -659,7 +671,7 @@ type DecodeError struct {
 }
 
 func (e *DecodeError) Error() string {
-	return "sse: decode event: " + inner(redact(e.Err))
+	return fmt.Sprintf("sse: decode event of type %.40q: %s", e.Event.Type, inner(redact(e.Err)))
 }
 
 func (e *DecodeError) Unwrap() error { return e.Err }

@@ -335,7 +335,7 @@ func TestDecode(t *testing.T) {
 			if bad, ok := errors.AsType[*sse.DecodeError](err); ok {
 				require.Zero(t, v)
 				got = append(got, "bad "+bad.Event.Data)
-				require.ErrorContains(t, err, "sse: decode event: ")
+				require.ErrorContains(t, err, `sse: decode event of type "message": `)
 				continue
 			}
 			if err != nil {

@@ -32,8 +32,9 @@
 // # Where it runs
 //
 // The server runs in memory by default, and then works inside a bubble of
-// testing/synctest: waits take no time and can be asserted exactly, and a goroutine
-// that the program leaves behind fails the test. Only [Server.Client] reaches it. With
+// testing/synctest: waits take no time, and a goroutine that the program leaves behind
+// fails the test. A wait for Retry-After, or by a constant backoff policy, can be asserted
+// exactly; package sse varies the others. Only [Server.Client] reaches the server. With
 // [Loopback] it listens on a real socket, outside of bubbles; with [HTTP2] it speaks
 // HTTP/2. It records every request and is closed when the test ends.
 package ssetest
@@ -57,7 +58,8 @@ import (
 
 // A Server answers requests by scripts. It is closed when the test ends.
 type Server struct {
-	// URL is the address of the server, without a path.
+	// URL is the address of the server, without a path. Without Loopback, only Client
+	// reaches it: other clients look for a host of that name.
 	URL string
 
 	t      testing.TB
@@ -96,6 +98,9 @@ func HTTP2() Option { return func(s *settings) { s.http2 = true } }
 // InOrder answers the nth request with the nth script, and all requests after the
 // last script with that.
 func InOrder(scripts ...Script) func(n int, r *http.Request) Script {
+	if len(scripts) == 0 {
+		panic("ssetest: InOrder needs a script")
+	}
 	return func(n int, _ *http.Request) Script { return scripts[min(n, len(scripts)-1)] }
 }
 
@@ -343,9 +348,13 @@ func WantHeader(key, want string) Step {
 }
 
 // Answer sends the status and headers, given as key, value, key, value …, in place
-// of those of an event stream.
+// of those of an event stream. It comes before anything that is sent.
 func Answer(code int, headers ...string) Step {
 	return step(func(x *exchange) {
+		if x.opened {
+			x.server.t.Errorf("ssetest: Answer(%d) comes after the headers were sent", code)
+			return
+		}
 		for i := 0; i+1 < len(headers); i += 2 {
 			x.w.Header().Add(headers[i], headers[i+1])
 		}
@@ -404,7 +413,8 @@ func Wait(d time.Duration) Step {
 	})
 }
 
-// Stall says nothing more and keeps the connection until the client goes.
+// Stall says nothing more and keeps the connection until the client goes. As the first
+// step it sends no headers; put Open before it for a stream that is open and silent.
 func Stall() Step {
 	return step(func(x *exchange) { <-x.r.Context().Done() })
 }

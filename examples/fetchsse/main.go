@@ -84,6 +84,7 @@ type call struct {
 	url, method string
 	header      http.Header
 	body        []byte
+	done        string
 	subscribe   bool
 }
 
@@ -94,6 +95,7 @@ func (p *program) parse(args []string, stdin io.Reader, stderr io.Writer) error 
 	flags.DurationVar(&p.interval, "interval", time.Second/2, "time between the events of the demo server")
 	flags.StringVar(&p.call.url, "url", "", "read from this `URL` instead of the demo server")
 	flags.StringVar(&p.call.method, "X", "", "`method` of the request (default GET, or POST with -d)")
+	flags.StringVar(&p.call.done, "done", "", "`data` of the event that completes the stream, such as [DONE]")
 	flags.BoolVar(&p.call.subscribe, "subscribe", false, "reconnect until the server says that it is over, or Ctrl-C")
 	flags.Func("H", "`header` of the request, as \"Key: value\"; can be repeated", func(s string) error {
 		key, value, ok := strings.Cut(s, ":")
@@ -159,7 +161,7 @@ func (p *program) demo(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintln(p.out)
-	ids, err := p.read(ctx, call{url: url + "/feed", subscribe: true}, sse.WithDone(feedEnd))
+	ids, err := p.read(ctx, call{url: url + "/feed", subscribe: true, done: feedEnd})
 	if err != nil {
 		return err
 	}
@@ -184,7 +186,7 @@ func inOrder(ids []string, n int) error {
 }
 
 // read makes the call, prints the events as they come and returns their IDs.
-func (p *program) read(ctx context.Context, c call, opts ...sse.Option) (ids []string, err error) {
+func (p *program) read(ctx context.Context, c call) (ids []string, err error) {
 	req, err := c.request(ctx)
 	if err != nil {
 		return nil, err
@@ -193,7 +195,11 @@ func (p *program) read(ctx context.Context, c call, opts ...sse.Option) (ids []s
 	if c.subscribe {
 		open = sse.Subscribe
 	}
-	stream, err := open(req, append(opts, sse.WithTrace(p.trace()))...)
+	opts := []sse.Option{sse.WithTrace(p.trace())}
+	if c.done != "" {
+		opts = append(opts, sse.WithDone(c.done))
+	}
+	stream, err := open(req, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +237,7 @@ func (p *program) trace() *sse.Trace {
 	var closed error // why the last connection ended
 	return &sse.Trace{
 		Request: func(req *http.Request) {
-			fmt.Fprintln(p.out, "request:", req.Method, req.URL.Redacted())
+			fmt.Fprintf(p.out, "request: %s %s://%s%s\n", req.Method, req.URL.Scheme, req.URL.Host, req.URL.Path)
 			for _, key := range []string{"X-Demo", "Last-Event-ID"} {
 				if v := req.Header.Get(key); v != "" {
 					fmt.Fprintf(p.out, "  %s: %s\n", key, v)
@@ -254,12 +260,8 @@ func (p *program) trace() *sse.Trace {
 
 // ending says how a connection ended.
 func ending(err error) string {
-	cut, ok := errors.AsType[*sse.TruncatedError](err)
-	switch {
-	case err == nil:
+	if err == nil {
 		return "the end of the response"
-	case ok && cut.Partial.Data != "":
-		return fmt.Sprintf("%v, within event %s", err, cut.Partial.ID)
 	}
 	return err.Error()
 }

@@ -52,7 +52,7 @@ func TestDemo(t *testing.T) {
 		`message 4: news 4`,
 		`message 5: news 5`,
 		`message 6: news 6`,
-		`close: sse: GET http://X/feed: truncated after 3 events: unexpected EOF, within event 7`,
+		`close: sse: GET http://X/feed: truncated after 3 events, within the next: unexpected EOF`,
 		`X`,
 		`request: GET http://X/feed`,
 		`  Last-Event-ID: 6`,
@@ -130,6 +130,15 @@ func TestSubscribe(t *testing.T) {
 	require.Equal(t, success, code, stderr)
 	require.Contains(t, stdout, "message 1: x\nclose: the end of the response\nwait: 1ms\n")
 	require.Contains(t, stdout, "Last-Event-ID: 1\n")
+}
+
+func TestDone(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(mirror))
+	defer srv.Close()
+	code, stdout, stderr := execute(t, "", "-url", srv.URL, "-done", "[DONE]")
+	require.Equal(t, failure, code)
+	require.Contains(t, stdout, "seen: GET")
+	require.Contains(t, stderr, "truncated after 1 event")
 }
 
 func TestErrors(t *testing.T) {

@@ -6,6 +6,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -17,31 +19,55 @@ import (
 )
 
 func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: quickstart URL")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C aborts
 	defer stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, os.Args[1],
+	if err := ask(ctx, os.Args[1]); err != nil {
+		fmt.Println()
+		log.Fatal(err)
+	}
+}
+
+func ask(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url,
 		strings.NewReader(`{"model":"any","stream":true,"messages":[{"role":"user","content":"Hello!"}]}`))
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+os.Getenv("API_KEY"))
 
-	// Such a server ends a whole answer with [DONE]; without it, the answer is cut.
-	stream, err := sse.Fetch(req, sse.WithDone("[DONE]"))
+	// Such a server ends a whole answer with [DONE]; without it, the answer is cut. When
+	// it fails in the middle of one, it says so in an event.
+	stream, err := sse.Fetch(req, sse.WithDone("[DONE]"), sse.WithEventError(failure))
+	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
+		return fmt.Errorf("%w: %.300s", err, refusal.Body) // the reason is in the body
+	}
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	type chunk struct {
 		Choices []struct{ Delta struct{ Content string } }
 	}
 	for c, err := range sse.Decode[chunk](stream) {
 		if err != nil {
-			log.Fatal(err)
+			return err
 		}
 		for _, choice := range c.Choices {
 			fmt.Print(choice.Delta.Content)
 		}
 	}
 	fmt.Println()
+	return nil
+}
+
+// failure returns the error that an event reports, if it does.
+func failure(e sse.Event) error {
+	var v struct{ Error *struct{ Message string } }
+	if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil {
+		return errors.New(v.Error.Message)
+	}
+	return nil
 }

@@ -59,5 +59,12 @@ func TestQuickstartTruncated(t *testing.T) {
 	failed := new(exec.ExitError)
 	require.ErrorAs(t, err, &failed)
 	require.Contains(t, string(failed.Stderr), "truncated after 3 events")
-	require.Equal(t, "Good morning!", out)
+	require.Equal(t, "Good morning!\n", out)
+}
+
+func TestQuickstartErrorEvent(t *testing.T) {
+	_, err := quickstart(t, tokens+`data: {"error":{"message":"overloaded"}}`+"\n\n")
+	failed := new(exec.ExitError)
+	require.ErrorAs(t, err, &failed)
+	require.Contains(t, string(failed.Stderr), "error event: overloaded")
 }
