@@ -1,7 +1,6 @@
 package sse
 
 import (
-	"bytes"
 	"cmp"
 	"compress/gzip"
 	"context"
@@ -12,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,6 +118,7 @@ type conn struct {
 	cfg    *config
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	where  string // names the request in messages
 	resp   *http.Response
 	unhook func() bool // stops ctx from closing the body
 
@@ -153,9 +154,8 @@ const (
 // last event ID, the defaults, and WithPrepare's last word.
 func (c *conn) prepare(req *http.Request, id string) error {
 	setHeaders(req, c.cfg.headers)
-	if id == "" {
-		req.Header.Del(lastEventID)
-	} else {
+	req.Header.Del(lastEventID)
+	if id = strings.Trim(id, " \t"); id != "" { // HTTP carries no white space around a value
 		req.Header.Set(lastEventID, id)
 	}
 	for _, h := range defaultHeaders {
@@ -193,28 +193,29 @@ func setHeaders(req *http.Request, headers []header) {
 }
 
 // open sends req and accepts or refuses the answer. The error is an *attemptError
-// if there is no answer, a *ResponseError if it is refused, errNoContent if there is
-// nothing to read, or else what has cancelled the attempt.
-func (c *conn) open(req *http.Request) error {
-	reached := new(reachTrace)
+// if there is no answer, a *ResponseError if it is refused, or errNoContent if there is
+// nothing to read. What it reports besides is what the server may have done.
+func (c *conn) open(req *http.Request) (reach, error) {
+	t := newTransport(c.cfg.httpClient)
 	if !isRepeatable(req) {
-		req = req.WithContext(reached.trace(req.Context()))
+		req = req.WithContext(t.watch(req.Context()))
 	}
-	if t := c.cfg.trace; t != nil && t.Request != nil {
-		t.Request(req)
+	if hooks := c.cfg.trace; hooks != nil && hooks.Request != nil {
+		hooks.Request(req)
 	}
-	resp, err := c.httpClient().Do(req)
+	resp, err := t.client().Do(req)
 	c.disarm()
-	if c.ctx.Err() != nil {
+	r := t.reach(req)
+	switch {
+	case c.ctx.Err() != nil:
 		if resp != nil {
 			resp.Body.Close()
 		}
-		resp, err = nil, c.cause()
+		return r, &attemptError{where: c.where, err: c.cause()}
+	case err != nil:
+		return r, t.failure(c.where, resp, err)
 	}
-	if err != nil {
-		return newAttemptError(req, resp, err, reached.unsent())
-	}
-	return c.accept(resp)
+	return r, c.accept(resp)
 }
 
 // openTimeout returns the time that the attempt has for getting response headers.
@@ -224,24 +225,6 @@ func (c *conn) openTimeout() time.Duration {
 		timeout = t
 	}
 	return timeout
-}
-
-// httpClient returns the client of the attempt.
-func (c *conn) httpClient() *http.Client {
-	hc := *cmp.Or(c.cfg.httpClient, http.DefaultClient)
-	hc.Timeout = 0
-	check := hc.CheckRedirect
-	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		keepSecrets(req, via)
-		if check != nil {
-			return check(req, via)
-		}
-		if len(via) >= 10 {
-			return errors.New("stopped after 10 redirects")
-		}
-		return nil
-	}
-	return &hc
 }
 
 // accept takes the answer as the body to read, or refuses it.
@@ -272,7 +255,7 @@ func (c *conn) refuse(resp *http.Response) error {
 		Header:     resp.Header,
 		Body:       body,
 		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
-		where:      where(resp.Request),
+		where:      c.where,
 	}
 }
 
@@ -348,8 +331,12 @@ func (c *conn) cause() error {
 }
 
 // drain reads to the end of the response if that comes soon, so that close finds
-// nothing to break off and the connection can be used again.
+// nothing to break off and the connection can be used again. A response that was made by
+// hand, without a request, has none.
 func (c *conn) drain() {
+	if c.resp.Request == nil {
+		return
+	}
 	c.arm(errTimeout, drainTime)
 	_, _ = io.CopyN(io.Discard, c.resp.Body, drainSize) // best effort: the stream is complete
 	c.disarm()
@@ -365,19 +352,101 @@ func (c *conn) close() {
 	}
 }
 
-// reachTrace finds out whether a request may have reached a server. Only the
-// transport's word that it has looked for a connection and got none is proof that
-// it has not.
-type reachTrace struct{ looked, got atomic.Bool }
+// A reach is how far a request may have come, which decides whether it can be sent again.
+type reach struct {
+	unsent     bool // it has not reached a server
+	redirected bool // a server has answered it with a redirect, and may have acted on it
+	repeatable bool // sending it twice is the same as once
+}
 
-func (r *reachTrace) trace(ctx context.Context) context.Context {
+// A transport is the round tripper of one attempt: the caller's, watched.
+type transport struct {
+	base       http.Client
+	trips      int
+	answer     *http.Response // to the last trip
+	leftOrigin bool           // redirects have led elsewhere
+	looked     atomic.Bool    // for a connection
+	connected  atomic.Bool
+}
+
+func newTransport(hc *http.Client) *transport {
+	return &transport{base: *cmp.Or(hc, http.DefaultClient)}
+}
+
+// client returns the caller's client, with t as its transport and without its Timeout.
+func (t *transport) client() *http.Client {
+	hc := t.base
+	hc.Transport = t
+	hc.Timeout = 0
+	hc.CheckRedirect = t.checkRedirect
+	return &hc
+}
+
+// RoundTrip remembers the answer. An error of the client that comes after an answer is
+// about the redirect in it.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	rt := t.base.Transport
+	if rt == nil {
+		rt = http.DefaultTransport
+	}
+	t.trips++
+	t.answer = nil
+	resp, err := rt.RoundTrip(req)
+	if err == nil {
+		t.answer = resp
+	}
+	return resp, err
+}
+
+func (t *transport) checkRedirect(req *http.Request, via []*http.Request) error {
+	if (req.URL.Scheme != "http" && req.URL.Scheme != "https") || req.URL.Host == "" {
+		return errors.New("it redirects to something that is no http or https URL")
+	}
+	if leavesOrigin(req, via) {
+		t.leftOrigin = true
+		dropSecrets(req)
+	}
+	if t.base.CheckRedirect != nil {
+		return t.base.CheckRedirect(req, via)
+	}
+	if len(via) >= 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	return nil
+}
+
+// watch finds out whether the request may have reached a server. Only the transport's
+// word that it has looked for a connection and got none is proof that it has not.
+func (t *transport) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { r.looked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { r.got.Store(true) },
+		GetConn: func(string) { t.looked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { t.connected.Store(true) },
 	})
 }
 
-func (r *reachTrace) unsent() bool { return r.looked.Load() && !r.got.Load() }
+func (t *transport) reach(req *http.Request) reach {
+	return reach{
+		unsent:     t.looked.Load() && !t.connected.Load() && t.trips == 1,
+		redirected: t.trips > 1,
+		repeatable: isIdempotent(req) || hasKey(req) && !t.leftOrigin,
+	}
+}
+
+// failure returns the error of a request to which the client has no answer. The
+// *url.Error around it goes, because it shows the query.
+func (t *transport) failure(where string, resp *http.Response, err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	e := &attemptError{where: where, err: redact(err)}
+	if r := t.answer; r != nil {
+		e.resp = &ResponseError{StatusCode: r.StatusCode, Header: r.Header, where: where}
+		if resp == nil { // else the redirect was checked and not liked
+			e.err = errors.New("it redirects to something that is no URL")
+		}
+	}
+	return e
+}
 
 // A heldBody is a request body that cannot be made again. It stays open until it is
 // read, for the next attempt.
@@ -442,7 +511,7 @@ func mediaType(h http.Header) string {
 // contentEncoding returns how the body is encoded, "" if it is not.
 func contentEncoding(h http.Header) string {
 	e := strings.ToLower(strings.TrimSpace(strings.Join(h.Values("Content-Encoding"), ",")))
-	if e == "identity" {
+	if e == "identity" || runtime.GOOS == "js" { // a browser has decoded the body
 		return ""
 	}
 	return e
@@ -470,15 +539,17 @@ func parseRetryAfter(v string, now time.Time) time.Duration {
 	return limit
 }
 
-// keepSecrets takes everything but the safe headers from a redirected request once
-// the redirects have left the origin of the first, also if they come back to it.
-// The Referer goes, too: it holds the query of the request before.
-func keepSecrets(req *http.Request, via []*http.Request) {
+// leavesOrigin reports whether redirects have led away from the origin of the first
+// request, also if they come back to it.
+func leavesOrigin(req *http.Request, via []*http.Request) bool {
 	home := origin(via[0].URL)
 	away := func(r *http.Request) bool { return origin(r.URL) != home }
-	if !away(req) && !slices.ContainsFunc(via, away) {
-		return
-	}
+	return away(req) || slices.ContainsFunc(via, away)
+}
+
+// dropSecrets takes everything but the safe headers from a redirected request. The
+// Referer goes, too: it holds the query of the request before.
+func dropSecrets(req *http.Request) {
 	for key := range req.Header {
 		switch key {
 		case "Accept", "Cache-Control", "Content-Type", "User-Agent", lastEventID:
@@ -487,6 +558,7 @@ func keepSecrets(req *http.Request, via []*http.Request) {
 		}
 	}
 	req.Header.Set("Accept-Encoding", "identity")
+	req.Host = ""
 }
 
 // origin returns scheme, host and port.
@@ -514,12 +586,14 @@ func checkRequest(req *http.Request) error {
 		return errors.New("sse: the URL has no host")
 	case req.Method != "" && !isToken(req.Method):
 		return fmt.Errorf("sse: %.40q is no method", req.Method)
+	case req.ContentLength > 0 && req.Body == nil:
+		return errors.New("sse: the request has a ContentLength and no Body")
 	case req.RequestURI != "":
 		return errors.New("sse: RequestURI is for servers; clear it")
 	}
 	for key, values := range req.Header {
 		if !isToken(key) {
-			return fmt.Errorf("sse: %.40q is no header name", key)
+			return errHeaderName
 		}
 		if slices.ContainsFunc(values, func(v string) bool { return !isHeaderValue(v) }) {
 			return fmt.Errorf("sse: the header %s has a control character in its value", key)
@@ -527,6 +601,9 @@ func checkRequest(req *http.Request) error {
 	}
 	return nil
 }
+
+// errHeaderName does not show the name: it may be a whole header with its value.
+var errHeaderName = errors.New("sse: a header name has a character that is not allowed in one")
 
 // isToken reports whether s is a token as HTTP defines it.
 func isToken(s string) bool {
@@ -593,10 +670,9 @@ func (e *ResponseError) Error() string {
 // An attemptError is an attempt or a connection that failed, with the request it
 // belongs to.
 type attemptError struct {
-	where  string
-	err    error
-	resp   *ResponseError // the redirect that was not followed
-	unsent bool
+	where string
+	err   error
+	resp  *ResponseError // the redirect that was not followed
 }
 
 func (e *attemptError) Error() string { return "sse: " + e.where + inner(e.err) }
@@ -606,20 +682,6 @@ func (e *attemptError) Unwrap() []error {
 		return []error{e.err, e.resp}
 	}
 	return []error{e.err}
-}
-
-// newAttemptError returns the error of a request to which net/http has no answer.
-// The *url.Error around it goes, because it shows the query; resp is the redirect
-// that was not followed, if that was it.
-func newAttemptError(req *http.Request, resp *http.Response, err error, unsent bool) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	e := &attemptError{where: where(req), err: redact(err), unsent: unsent}
-	if resp != nil {
-		e.resp = &ResponseError{StatusCode: resp.StatusCode, Header: resp.Header, where: e.where}
-	}
-	return e
 }
 
 // A requestError says why a request could not be made. Nothing was sent.
@@ -655,20 +717,39 @@ func count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// foreign matches what net/http quotes from the network if it is a URL or long.
-var foreign = regexp.MustCompile(`"[^"]*(://|\?)[^"]*"|"[^"]{64,}"`)
+// foreign matches what an error quotes: a URL, which may have a secret in its query or
+// user info, a piece of a malformed answer, or a name.
+var foreign = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\S*://\S*`)
 
-// redact returns err, or an error in its place if its message shows a URL, which may
-// have a secret in its query, or an unbounded piece of what the server has sent.
+// redact returns err, or an error in its place if its message shows a URL or an unbounded
+// piece of what somebody has sent. Its tree then begins below what must not be shown.
 func redact(err error) error {
-	const most = 512
-	was := cmp.Or(err, errUnknown).Error()
-	text := foreign.ReplaceAllString(was, `"..."`)
+	const most, long = 512, 64
+	was := err.Error()
+	text := foreign.ReplaceAllStringFunc(was, func(quote string) string {
+		if len(quote) < long && !strings.Contains(was, "malformed") && !strings.Contains(quote, "//") && !strings.ContainsAny(quote, "?@#") {
+			return quote
+		}
+		return `"..."`
+	})
 	if len(text) > most {
-		text = string(bytes.ToValidUTF8([]byte(text[:most]), nil)) + "..."
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
 	if text == was {
 		return err
 	}
-	return errors.New(text)
+	cause := errors.Unwrap(err)
+	if cause != nil {
+		cause = redact(cause)
+	}
+	return &redactedError{text: text, cause: cause}
 }
+
+// A redactedError has the message of an error that must not be shown.
+type redactedError struct {
+	text  string
+	cause error
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.cause }

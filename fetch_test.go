@@ -3,6 +3,7 @@ package sse_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -248,6 +249,69 @@ func keyed(key string) func(*Server) *http.Request {
 	}
 }
 
+// What was acted on may not be sent again, whatever comes after it.
+func TestFetchNeverTwice(t *testing.T) {
+	count := func(srv *Server, path string) (n int) {
+		for _, r := range srv.Requests() {
+			if r.Method == http.MethodPost && r.Path == path {
+				n++
+			}
+		}
+		return n
+	}
+	for _, code := range []int{302, 303, 307, 308} {
+		for name, next := range map[string]Script{"503": {Answer(503)}, "lost": {Cut()}} {
+			in(t, fmt.Sprint(code, ", then ", name), func(t *testing.T) {
+				srv := NewServer(t, func(_ int, r *http.Request) Script {
+					if r.URL.Path == "/jobs" {
+						return Script{Answer(code, "Location", "/jobs/1/events")}
+					}
+					return next
+				})
+				_, err := client(srv).Fetch(srv.Post("/jobs", "{}"))
+				require.Error(t, err)
+				require.Equal(t, 1, count(srv, "/jobs"))
+			})
+		}
+	}
+	in(t, "redirect, then refused", func(t *testing.T) {
+		srv := NewServer(t, func(_ int, r *http.Request) Script {
+			return Script{Answer(307, "Location", "http://other.test/", "Connection", "close")}
+		})
+		hc := *srv.Client()
+		hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "other.test" {
+				srv.Refuse(1)
+			}
+			return srv.Client().Transport.RoundTrip(r)
+		})
+		_, err := client(srv, sse.WithHTTPClient(&hc)).Fetch(srv.Post("/", "{}"))
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "a key that a redirect has taken away is none", func(t *testing.T) {
+		srv := NewServer(t, func(_ int, r *http.Request) Script {
+			if r.Host == "server.test" {
+				return Script{Answer(307, "Location", "http://other.test/b")}
+			}
+			return Script{Cut()}
+		})
+		_, err := client(srv).Fetch(keyed("Idempotency-Key")(srv))
+		require.Error(t, err)
+		require.Len(t, srv.Requests(), 2)
+	})
+	for name, script := range map[string]Script{"lost": {Cut()}, "500": {Answer(500)}, "502": {Answer(502)}} {
+		in(t, "nothing to resume, "+name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(script))
+			_, err := client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+				return nil, nil
+			})).Fetch(srv.Post("/", "{}"))
+			require.Error(t, err)
+			require.Len(t, srv.Requests(), 1)
+		})
+	}
+}
+
 func TestFetchNotSent(t *testing.T) {
 	in(t, "refused, then accepted", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
@@ -295,6 +359,15 @@ func TestFetchNotSent(t *testing.T) {
 		req.Body = body
 		_, err := read(client(srv).Fetch(req))
 		require.Error(t, err)
+		require.True(t, body.closed)
+	})
+	in(t, "a body is closed when the request cannot be made", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		body := &closer{Reader: strings.NewReader("{}")}
+		req := srv.Post("/", "{}")
+		req.GetBody = func() (io.ReadCloser, error) { return body, nil }
+		_, err := client(srv, sse.WithPrepare(func(*http.Request) error { return errInBand })).Fetch(req)
+		require.ErrorIs(t, err, errInBand)
 		require.True(t, body.closed)
 	})
 	in(t, "a body that cannot be made again, read", func(t *testing.T) {

@@ -289,6 +289,24 @@ func TestRedirects(t *testing.T) {
 			require.Len(t, srv.Requests(), 10)
 		}
 	})
+	for _, location := range []string{"%zz", "http://h:x/", "ftp://h/", "http:///x", "mailto:a@b"} {
+		in(t, "that cannot be followed, "+location, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Answer(302, "Location", location)}))
+			for _, open := range []func(*http.Request, ...sse.Option) (*sse.Stream, error){client(srv).Fetch, client(srv).Subscribe} {
+				_, err := read(open(srv.Get("/a")))
+				refusedWith(302)(t, err)
+				require.ErrorContains(t, err, "sse: GET http://server.test/a: it redirects to something that is no ")
+			}
+			require.Len(t, srv.Requests(), 2)
+		})
+	}
+	in(t, "a Host of the caller stays at home", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(302, "Location", "//other.test/b")}, Script{Data("a")}))
+		_, err := read(client(srv, sse.WithHeader("Host", "secret.internal")).Fetch(srv.Get("/a")))
+		require.NoError(t, err)
+		require.Equal(t, "secret.internal", srv.Requests()[0].Host)
+		require.Equal(t, "other.test", srv.Requests()[1].Host)
+	})
 	in(t, "the client's own check", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(302, "Location", "/b"), Raw("moved")}))
 		srv.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -311,6 +329,12 @@ func TestNoSecrets(t *testing.T) {
 		{name: "bad header", script: rawConn("HTTP/1.1 200 OK\r\n" + strings.Repeat("x", 9000) + "\r\n\r\n")},
 		{name: "bad location", script: Script{Answer(302, "Location", "http://u:secret@h:x/?q=secret")}},
 		{name: "bad relative location", script: Script{Answer(302, "Location", "%zz?q=secret")}},
+		{name: "location with a quote", script: Script{Answer(302, "Location", `http://h/%zz?a="&token=secret`)}},
+		{name: "location with a user", script: Script{Answer(302, "Location", "//user:secret@h:x/")}},
+		{name: "location with a fragment", script: Script{Answer(302, "Location", "%zz#access_token=secret")}},
+		{name: "header without a colon", script: rawConn("HTTP/1.1 200 OK\r\nSet-Cookie session=secret\r\n\r\n")},
+		{name: "bad trailer", script: rawConn("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" +
+			strings.Repeat("secret", 500) + "\r\n\r\n")},
 		{name: "location elsewhere", script: Script{Answer(302, "Location", "ftp://h/?q=secret")}},
 		{name: "refused with an echo", script: Script{Answer(401, "X-Echo", "secret"), Raw("secret")}},
 		{name: "wrong type with an echo", script: Script{Answer(200, "Content-Type", "text/html; secret"), Raw("secret")}},
@@ -342,6 +366,18 @@ func TestNoSecrets(t *testing.T) {
 			require.NotContains(t, log.String(), "secret")
 		})
 	}
+}
+
+// An error of the caller's own function may come from net/http, too.
+func TestNoSecretsOfOthers(t *testing.T) {
+	in(t, "", func(t *testing.T) {
+		srv := NewServer(t, InOrder(gone))
+		cause := &url.Error{Op: "Post", URL: "http://auth.test/token?client_secret=secret", Err: io.EOF}
+		_, err := client(srv, sse.WithPrepare(func(*http.Request) error { return cause })).Fetch(srv.Get("/p"))
+		require.ErrorIs(t, err, io.EOF)
+		require.ErrorContains(t, err, "sse: GET http://server.test/p: WithPrepare: ")
+		walk(err, func(err error) { require.NotContains(t, err.Error(), "secret") })
+	})
 }
 
 // rawConn answers with text in place of HTTP.

@@ -66,7 +66,7 @@ func newConfig(opts ...Option) *config {
 func (c *config) validate() error {
 	for _, h := range c.headers {
 		if !isToken(h.key) {
-			return fmt.Errorf("sse: WithHeader: %.40q is no header name", h.key)
+			return fmt.Errorf("sse: WithHeader: %s", inner(errHeaderName))
 		}
 		if !isHeaderValue(h.value) {
 			return fmt.Errorf("sse: WithHeader: the value for %s has a control character", h.key)

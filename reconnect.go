@@ -31,13 +31,12 @@ const (
 // An ending is how an attempt or a connection ended: what the first of the two
 // decisions, whether to go on, looks at.
 type ending struct {
+	reach
 	err      error // nil after a clean end
 	opened   bool  // the answer had been accepted
-	unsent   bool  // the request cannot have reached the server
 	standing bool  // it was a subscription's
 	resumes  bool  // WithResume makes the next request
-	again    bool  // the request may be sent again though the server may have acted on it
-	spent    bool  // its body was read and cannot be made again
+	spent    bool  // the body was read and cannot be made again
 }
 
 // retryable reports whether another attempt makes sense and is safe.
@@ -50,7 +49,7 @@ func (e ending) retryable() bool {
 	case e.spent && !e.resumes:
 		return false
 	}
-	safe := e.standing || e.resumes || e.again
+	safe := e.standing || e.resumes || e.repeatable
 	if refusal, ok := errors.AsType[*ResponseError](e.err); ok {
 		return e.retryableAnswer(refusal, safe)
 	}
@@ -64,7 +63,8 @@ func (e ending) retryableAnswer(refusal *ResponseError, safe bool) bool {
 	switch refusal.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
 		http.StatusServiceUnavailable, 529:
-		return true // the server says that it has not acted
+		// The server says that it has not acted. One that it was redirected from may.
+		return safe || !e.redirected
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
 		return safe // it may have
 	}
@@ -84,15 +84,22 @@ func isPermanent(err error) bool {
 	return errors.Is(err, ErrEventTooLarge)
 }
 
-// isRepeatable reports whether the method or an idempotency key says that sending
-// the request twice is the same as sending it once.
-func isRepeatable(req *http.Request) bool {
+// isIdempotent reports whether the method says that sending the request twice is the
+// same as sending it once.
+func isIdempotent(req *http.Request) bool {
 	switch req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
 		return true
 	}
+	return false
+}
+
+// hasKey reports whether the request has a key by which the server recognizes it.
+func hasKey(req *http.Request) bool {
 	return req.Header.Get("Idempotency-Key") != "" || req.Header.Get("X-Idempotency-Key") != ""
 }
+
+func isRepeatable(req *http.Request) bool { return isIdempotent(req) || hasKey(req) }
 
 // A pause is what the second decision, how long to wait, looks at.
 type pause struct {

@@ -6,6 +6,9 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,19 +24,22 @@ func TestRetryable(t *testing.T) {
 		ending
 		want bool
 	}{
-		{"fetch: not sent", ending{err: lost, unsent: true}, true},
+		{"fetch: not sent", ending{err: lost, reach: reach{unsent: true}}, true},
 		{"fetch: maybe sent", ending{err: lost}, false},
-		{"fetch: maybe sent, repeatable", ending{err: lost, again: true}, true},
+		{"fetch: maybe sent, repeatable", ending{err: lost, reach: reach{repeatable: true}}, true},
 		{"fetch: maybe sent, resumed", ending{err: lost, resumes: true}, true},
-		{"fetch: body spent", ending{err: status(503), spent: true, again: true}, false},
+		{"fetch: body spent", ending{err: status(503), spent: true, reach: reach{repeatable: true}}, false},
 		{"fetch: body spent, resumed", ending{err: status(503), spent: true, resumes: true}, true},
 		{"fetch: 503", ending{err: status(503)}, true},
 		{"fetch: 500", ending{err: status(500)}, false},
-		{"fetch: 500, repeatable", ending{err: status(500), again: true}, true},
-		{"fetch: 404", ending{err: status(404), again: true}, false},
+		{"fetch: 500, repeatable", ending{err: status(500), reach: reach{repeatable: true}}, true},
+		{"fetch: 503, redirected", ending{err: status(503), reach: reach{redirected: true}}, false},
+		{"fetch: 503, redirected, repeatable", ending{err: status(503), reach: reach{redirected: true, repeatable: true}}, true},
+		{"subscribe: 503, redirected", ending{err: status(503), reach: reach{redirected: true}, standing: true}, true},
+		{"fetch: 404", ending{err: status(404), reach: reach{repeatable: true}}, false},
 		{"fetch: far Retry-After", ending{err: &ResponseError{StatusCode: 503, RetryAfter: time.Minute + 1}}, false},
 		{"fetch: break", ending{err: io.EOF, opened: true}, false},
-		{"fetch: break, repeatable", ending{err: io.EOF, opened: true, again: true}, false},
+		{"fetch: break, repeatable", ending{err: io.EOF, opened: true, reach: reach{repeatable: true}}, false},
 		{"fetch: break, resumed", ending{err: io.EOF, opened: true, resumes: true}, true},
 		{"fetch: clean end, resumed", ending{opened: true, resumes: true}, false},
 		{"subscribe: clean end", ending{opened: true, standing: true}, true},
@@ -134,12 +140,38 @@ func TestParseRetryAfter(t *testing.T) {
 }
 
 func TestRedact(t *testing.T) {
-	plain := errors.New(`lookup host: certificate of "Example CA" is bad`)
-	require.Equal(t, plain, redact(plain))
+	for _, fine := range []string{
+		`lookup host: certificate of "Example CA" is bad`,
+		`x509: unknown authority (possibly because of "crypto/rsa: verification error")`,
+	} {
+		err := errors.New(fine)
+		require.Equal(t, err, redact(err))
+	}
 	for _, bad := range []string{
 		`failed to parse Location header "http://u:secret@h:x/": invalid port`,
+		`failed to parse Location header "http://h/%zz?a=\"&token=secret": parse`,
+		`Location header "//user:secret@h:x/": invalid`,
 		`failed to parse "/a?secret"`,
+		`Location header "%zz#access_token=secret"`,
+		`invalid proxy address "user:secret@proxy:bad"`,
+		`Get "https://h/token?secret=1": EOF`,
+		`cannot reach http://h/p?secret: no`,
+		`malformed MIME header line: ` + strings.Repeat("x", 600) + "secret",
+		`malformed MIME header: missing colon: "Set-Cookie session=secret"`,
+		`malformed "` + strings.Repeat("secret", 20) + `"`,
 	} {
-		require.NotContains(t, redact(errors.New(bad)).Error(), "secret")
+		text := redact(errors.New(bad)).Error()
+		require.NotContains(t, text, "secret")
+		require.Less(t, len(text), 600)
+	}
+}
+
+// What must not be shown leaves the tree of an error, and what it wraps stays.
+func TestRedactKeepsTheCause(t *testing.T) {
+	inner := fmt.Errorf("oauth2: %w", &url.Error{Op: "Post", URL: "https://h/token?secret=1", Err: syscall.ECONNREFUSED})
+	err := redact(fmt.Errorf("token: %w", inner))
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		require.NotContains(t, e.Error(), "secret")
 	}
 }

@@ -164,6 +164,18 @@ func TestWithResume(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "once", string(srv.Requests()[0].Body))
 	})
+	in(t, "the same request again and again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut, cut, cut, Script{Data("b")}))
+		again := srv.Post("/resume", "{}")
+		got, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return again, nil
+		})).Fetch(srv.Post("/start", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "a", "a", "b"}, got)
+		for _, r := range srv.Requests() {
+			require.Equal(t, "{}", string(r.Body))
+		}
+	})
 	nothing := sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return nil, nil })
 	in(t, "nothing to resume", func(t *testing.T) {
 		srv := NewServer(t, InOrder(cut))
@@ -278,6 +290,28 @@ func TestReconnect(t *testing.T) {
 		require.ErrorContains(t, err, "gave up after 3 retries")
 		const s1 = time.Second
 		require.Equal(t, []time.Duration{s1, s1, s1 / 2, s1, s1, s1}, gaps(srv))
+	})
+	in(t, "before the first call of Next", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "3000")}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		s.Reconnect()
+		_, err = read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{0}, gaps(srv))
+	})
+	in(t, "is what progress is counted from", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}, Script{Answer(503)}, gone))
+		var seen []sse.Attempt
+		s, err := client(srv, sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) { seen = append(seen, a) }})).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		time.AfterFunc(49*time.Hour, s.Reconnect)
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+		require.Len(t, seen, 1)
+		require.Zero(t, seen[0].Elapsed)
+		require.Equal(t, 1, seen[0].Number)
 	})
 	in(t, "means nothing to a stream that cannot ask again", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Minute), Data("b")}))

@@ -41,13 +41,14 @@ type Stream struct {
 	complete bool // the terminator was delivered
 
 	// The attempts.
-	policy     backoff.BackOff
-	first      bool      // none was made yet
-	accepted   bool      // one of them has got an event stream
-	repeatable bool      // the request of the last one may be sent twice
-	retries    int       // made in a row without progress
-	stalled    time.Time // when progress stopped
-	next       Attempt   // the one to come, zero for the first
+	policy   backoff.BackOff
+	first    bool      // none was made yet
+	accepted bool      // one of them has got an event stream
+	reach    reach     // of the last one
+	replays  bool      // the caller's request may be sent again
+	retries  int       // made in a row without progress
+	stalled  time.Time // when progress stopped
+	next     Attempt   // the one to come, zero for the first
 
 	// The end.
 	ended  bool
@@ -176,22 +177,27 @@ func (s *Stream) begin() *conn {
 // send makes the request of the attempt and opens it.
 func (s *Stream) send(c *conn) error {
 	c.arm(ErrOpenTimeout, c.openTimeout())
+	c.where = s.where
+	s.reach = reach{unsent: true}
 	req, id, err := s.request(c)
 	if err == nil {
-		s.where = where(req)
+		c.where = where(req)
 		err = c.prepare(req, id)
+	}
+	s.where = c.where
+	if err != nil && req != nil && req.Body != nil {
+		req.Body.Close()
 	}
 	switch {
 	case err == errNothingToResume:
 		return err
 	case c.ctx.Err() != nil:
-		return &attemptError{where: s.where, err: c.cause(), unsent: true}
+		return &attemptError{where: c.where, err: c.cause()}
 	case err != nil:
-		return &requestError{where: s.where, err: err}
+		return &requestError{where: c.where, err: redact(err)}
 	}
-	s.repeatable = isRepeatable(req)
 	s.log(slog.LevelDebug, "sse: connecting", nil)
-	err = c.open(req)
+	s.reach, err = c.open(req)
 	if c.resp != nil {
 		s.resp = c.resp
 	}
@@ -211,7 +217,7 @@ func (s *Stream) request(c *conn) (*http.Request, string, error) {
 		if req != nil {
 			return s.resumed(c, req)
 		}
-		if s.accepted {
+		if s.accepted || !s.replays {
 			return nil, "", errNothingToResume
 		}
 	}
@@ -231,7 +237,8 @@ func (s *Stream) resumed(c *conn, req *http.Request) (*http.Request, string, err
 	if id == "" && isHeaderValue(s.parser.LastEventID()) {
 		id = s.parser.LastEventID()
 	}
-	return clone(c.ctx, req), id, nil
+	req, err := fresh(c.ctx, req)
+	return req, id, err
 }
 
 // replay makes the stream's own request again.
@@ -240,36 +247,39 @@ func (s *Stream) replay(c *conn) (*http.Request, string, error) {
 	if !isHeaderValue(id) {
 		return nil, "", fmt.Errorf("%w; use WithResume to resume another way", errUnsendableID)
 	}
-	req := clone(c.ctx, s.req)
-	switch {
-	case s.held != nil && s.held.used.Load():
+	if s.held != nil && s.held.used.Load() {
 		return nil, "", errors.New("its body was read and cannot be made again; set GetBody")
-	case s.held != nil:
-		req.Body = s.held
-	case req.Body != nil && req.GetBody != nil:
-		req.Body.Close() // nobody else will; another Fetch of the request makes its own, too
-		body, err := req.GetBody()
-		if err != nil {
-			return nil, "", fmt.Errorf("GetBody: %w", err)
-		}
-		req.Body = body
 	}
-	return req, id, nil
+	req, err := fresh(c.ctx, s.req)
+	if err == nil && s.held != nil {
+		req.Body = s.held
+	}
+	return req, id, err
 }
 
-// clone returns a copy of req that can be changed.
-func clone(ctx context.Context, req *http.Request) *http.Request {
+// fresh returns a copy of req that can be changed, with a body that was not read.
+func fresh(ctx context.Context, req *http.Request) (*http.Request, error) {
 	req = req.Clone(ctx)
 	if req.Header == nil {
 		req.Header = make(http.Header)
 	}
-	return req
+	if req.Body == nil || req.GetBody == nil {
+		return req, nil
+	}
+	req.Body.Close() // nobody else will; the caller's next use of req makes its own, too
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, fmt.Errorf("GetBody: %w", err)
+	}
+	req.Body = body
+	return req, nil
 }
 
 // adopt reads a response from elsewhere as if the first attempt had brought it.
 func (s *Stream) adopt(resp *http.Response) {
 	s.first, s.where = false, where(resp.Request)
 	c := s.begin()
+	c.where = s.where
 	err := c.accept(resp)
 	s.resp = resp
 	if err == nil {
@@ -339,7 +349,7 @@ func (s *Stream) breakReason() error {
 		Partial:     partial,
 		LastEventID: p.LastEventID(),
 		Events:      s.events,
-		Err:         err,
+		Err:         redact(err),
 		where:       s.where,
 	}
 }
@@ -367,7 +377,8 @@ func (s *Stream) lost(reason error, opened bool) {
 		s.giveUp(s.next.Err)
 	case errors.Is(reason, errReconnect):
 		s.retries = 0
-		s.next = Attempt{Number: 1, LastEventID: s.parser.LastEventID(), Err: reason, Retry: true}
+		s.next = s.following(reason, opened)
+		s.next.Retry = true
 	default:
 		s.plan(reason, opened)
 	}
@@ -375,18 +386,13 @@ func (s *Stream) lost(reason error, opened bool) {
 
 // plan asks the two decisions and the caller's policy whether and when to go on.
 func (s *Stream) plan(reason error, opened bool) {
-	a := Attempt{LastEventID: s.parser.LastEventID(), Err: reason}
-	if opened {
-		a.Events = s.events
-	}
-	if a.Events > 0 {
-		s.retries, s.stalled = 0, time.Now()
-	}
-	a.Number = s.retries + 1
-	a.Elapsed = time.Since(s.stalled)
+	a := s.following(reason, opened)
 	var ok bool
 	a.Delay, ok = s.pause(a).delay(s.policy)
-	a.Retry = ok && s.ending(a, opened).retryable() && s.retries < s.maxRetries()
+	e := s.ending(a, opened)
+	a.Retry = ok && e.retryable() && s.retries < s.maxRetries()
+	e.resumes = false
+	s.replays = e.retryable()
 	if f := s.cfg.retryPolicy; f != nil {
 		a.Delay, a.Retry = f(a)
 	}
@@ -402,6 +408,20 @@ func (s *Stream) plan(reason error, opened bool) {
 	s.log(slog.LevelInfo, "sse: waiting", reason, slog.Int("attempt", a.Number), slog.Duration("delay", a.Delay))
 }
 
+// following describes the attempt that would follow, and counts progress.
+func (s *Stream) following(reason error, opened bool) Attempt {
+	a := Attempt{LastEventID: s.parser.LastEventID(), Err: reason}
+	if opened {
+		a.Events = s.events
+	}
+	if a.Events > 0 {
+		s.retries, s.stalled = 0, time.Now()
+	}
+	a.Number = s.retries + 1
+	a.Elapsed = time.Since(s.stalled)
+	return a
+}
+
 func (s *Stream) pause(a Attempt) pause {
 	p := pause{number: a.Number, progress: a.Events > 0, spread: rand.Float64()}
 	p.retry, p.hasRetry = s.parser.Retry()
@@ -412,18 +432,14 @@ func (s *Stream) pause(a Attempt) pause {
 }
 
 func (s *Stream) ending(a Attempt, opened bool) ending {
-	e := ending{
+	return ending{
+		reach:    s.reach,
 		err:      a.Err,
 		opened:   opened,
 		standing: s.standing,
 		resumes:  s.cfg.resume != nil,
-		again:    s.repeatable,
 		spent:    s.held != nil && s.held.used.Load(),
 	}
-	if failed, ok := errors.AsType[*attemptError](a.Err); ok {
-		e.unsent = failed.unsent
-	}
-	return e
 }
 
 func (s *Stream) maxRetries() int {
@@ -558,6 +574,9 @@ func (s *Stream) claim() bool {
 func (s *Stream) leave() {
 	s.closed.Store(true)
 	s.over()
+	if c := s.attempt.Load(); c != nil {
+		c.close() // which a panic in a function of the caller may have prevented
+	}
 }
 
 // log says what happens to the connection and why, never what it carries: the words of
@@ -599,7 +618,7 @@ func Decode[T any](s Source) iter.Seq2[T, error] {
 		var v T
 		if err := json.Unmarshal(s.Data(), &v); err != nil {
 			var zero T
-			return zero, &DecodeError{Event: s.Event(), Err: err}
+			return zero, &DecodeError{Event: s.Event(), Err: redact(err)}
 		}
 		return v, nil
 	})
@@ -640,13 +659,12 @@ type TruncatedError struct {
 }
 
 func (e *TruncatedError) Error() string {
-	cause := cmp.Or(e.Err, io.ErrUnexpectedEOF)
 	within := ""
 	if e.Partial != (Event{}) {
 		within = ", within the next"
 	}
 	return fmt.Sprintf("sse: %struncated after %s%s: %s",
-		e.where, count(e.Events, "event", "events"), within, inner(redact(cause)))
+		e.where, count(e.Events, "event", "events"), within, inner(redact(cmp.Or(e.Err, io.ErrUnexpectedEOF))))
 }
 
 func (e *TruncatedError) Unwrap() []error { return []error{e.Err, io.ErrUnexpectedEOF} }
@@ -671,7 +689,7 @@ type DecodeError struct {
 }
 
 func (e *DecodeError) Error() string {
-	return fmt.Sprintf("sse: decode event of type %.40q: %s", e.Event.Type, inner(redact(e.Err)))
+	return fmt.Sprintf("sse: decode event of type %.40q: %s", e.Event.Type, inner(redact(cmp.Or(e.Err, errUnknown))))
 }
 
 func (e *DecodeError) Unwrap() error { return e.Err }

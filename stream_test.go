@@ -172,6 +172,44 @@ func TestForeignBody(t *testing.T) {
 	})
 }
 
+// Completion does not wait for the end of a body that nothing can interrupt.
+func TestCompletionOfAForeignBody(t *testing.T) {
+	in(t, "", func(t *testing.T) {
+		r, w := io.Pipe()
+		go func() { _, _ = io.WriteString(w, "data: a\n\ndata: [DONE]\n\n") }() // ends when it is read
+		s, err := sse.FromResponse(&http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"text/event-stream"}},
+			Body:       io.NopCloser(r),
+		}, sse.WithDone("[DONE]"))
+		got, err := read(s, err)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+	})
+}
+
+// A panic in a function of the caller ends the attempt that called it.
+func TestPanicInPrepare(t *testing.T) {
+	in(t, "", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		var attempt context.Context
+		s, err := client(srv, sse.WithPrepare(func(r *http.Request) error {
+			if attempt != nil {
+				attempt = r.Context()
+				panic("out")
+			}
+			attempt = r.Context()
+			return nil
+		})).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.Panics(t, func() {
+			for range s.Events() {
+			}
+		})
+		require.Error(t, attempt.Err())
+	})
+}
+
 func TestFromResponse(t *testing.T) {
 	in(t, "reads", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]")}))
