@@ -1,0 +1,157 @@
+package sse
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+)
+
+// A shape is a stream in the manner of a known kind, to be repeated.
+type shape struct {
+	name   string
+	stream []byte
+	events int // in the stream
+}
+
+func shapes() []shape {
+	// Half of a megabyte each, so that small blocks share their reads, too.
+	repeat := func(name, block string) shape {
+		n := max(1, 512<<10/len(block))
+		return shape{name, []byte(strings.Repeat(block, n)), n}
+	}
+	openai := "data: " + text(312) + "\n\n"
+	return []shape{
+		repeat("openai", openai),
+		repeat("anthropic", "event: content_block_delta\ndata: "+text(90)+"\n\n"),
+		ticks(20_000),
+		repeat("64KiB", "data: "+text(64<<10)+"\n\n"),
+		repeat("1MiB", "data: "+text(1<<20)+"\n\n"),
+		repeat("1000lines", strings.Repeat("data: "+text(40)+"\n", 1000)+"\n"),
+		repeat("comments", strings.Repeat(": keep-alive\n\n", 9)+"data: "+text(40)+"\n\n"),
+		repeat("crlf", strings.ReplaceAll(openai, "\n", "\r\n")),
+		repeat("cr", strings.ReplaceAll(openai, "\n", "\r")),
+		repeat("cjk", "data: "+strings.Repeat("事件流的數據", 17)+"\n\n"),
+	}
+}
+
+// ticks returns n small events, each with an ID of its own.
+func ticks(n int) shape {
+	var stream []byte
+	for i := range n {
+		stream = fmt.Appendf(stream, "id: %07d\ndata: %s\n\n", i, text(8))
+	}
+	return shape{"ticks", stream, n}
+}
+
+// text returns JSON-like text of n bytes without a line end.
+func text(n int) string {
+	const piece = `{"index":0,"delta":{"content":"the quick brown fox"}},`
+	return strings.Repeat(piece, n/len(piece)+1)[:n]
+}
+
+// readSizes are how much a read brings at most: what the parser has room for, a usual
+// buffer, a small record, the worst case.
+func readSizes() []struct {
+	name string
+	size int
+} {
+	return []struct {
+		name string
+		size int
+	}{{"whole", math.MaxInt}, {"4KiB", 4 << 10}, {"37B", 37}, {"1B", 1}}
+}
+
+// One operation is one event. The reader does nothing but copy.
+func BenchmarkParser(b *testing.B) {
+	for _, s := range shapes() {
+		for _, read := range readSizes() {
+			b.Run(fmt.Sprintf("%s/%s/data", s.name, read.name), func(b *testing.B) {
+				p := s.parser(b, read.size)
+				for b.Loop() {
+					if !p.Next() || p.Data() == nil {
+						b.Fatal(p.Err())
+					}
+				}
+			})
+			b.Run(fmt.Sprintf("%s/%s/event", s.name, read.name), func(b *testing.B) {
+				p := s.parser(b, read.size)
+				for b.Loop() {
+					if !p.Next() {
+						b.Fatal(p.Err())
+					}
+					kept = p.Event()
+				}
+			})
+		}
+	}
+}
+
+func (s shape) parser(b *testing.B, read int) *Parser {
+	b.SetBytes(int64(len(s.stream) / s.events))
+	b.ReportAllocs()
+	return NewParser(&repeater{stream: s.stream, size: read})
+}
+
+// The floor: to find the ends of the lines, which every parser has to do, with the
+// reads of 4 KiB into one buffer and nothing else. Compare with BenchmarkParser/…/4KiB/data
+// in MB/s; one operation is one read here.
+func BenchmarkScanFloor(b *testing.B) {
+	for _, s := range shapes() {
+		b.Run(s.name, func(b *testing.B) {
+			eol := byte('\n')
+			if s.name == "cr" {
+				eol = '\r'
+			}
+			r := &repeater{stream: s.stream, size: readSize}
+			buf := make([]byte, readSize)
+			lines, total := 0, 0
+			b.ReportAllocs()
+			for b.Loop() {
+				n, _ := r.Read(buf)
+				total += n
+				lines += countLines(buf[:n], eol)
+			}
+			b.SetBytes(int64(total / b.N))
+			b.ReportMetric(float64(lines)/float64(b.N), "lines/op")
+		})
+	}
+}
+
+func countLines(buf []byte, eol byte) (lines int) {
+	for {
+		i := bytes.IndexByte(buf, eol)
+		if i < 0 {
+			return lines
+		}
+		lines++
+		buf = buf[i+1:]
+	}
+}
+
+// A parser costs something before its first event, which short answers feel.
+func BenchmarkParserNew(b *testing.B) {
+	stream := "data: " + text(100) + "\n\n"
+	b.SetBytes(int64(len(stream)))
+	b.ReportAllocs()
+	for b.Loop() {
+		p := NewParser(strings.NewReader(stream))
+		if !p.Next() || p.Next() || p.Err() != nil {
+			b.Fatal(p.Err())
+		}
+	}
+}
+
+// What is replaced, event by event, when a stream is not UTF-8 at all.
+func BenchmarkIllFormed(b *testing.B) {
+	line := "data: " + strings.Repeat("Stra\xDFe in M\xFCnchen ", 16) + "\n\n"
+	b.SetBytes(int64(len(line)))
+	b.ReportAllocs()
+	p := NewParser(&repeater{stream: []byte(strings.Repeat(line, 100)), size: readSize})
+	for b.Loop() {
+		if !p.Next() {
+			b.Fatal(p.Err())
+		}
+	}
+}
