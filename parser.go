@@ -10,6 +10,7 @@ import (
 	"iter"
 	"math"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -40,14 +41,17 @@ type Parser struct {
 	// Keeping a whole block in one piece makes its size a subtraction and lets
 	// its data be joined where it lies.
 	buf     []byte
-	block   int   // start of the block under way
-	pos     int   // start of the line under way
-	lf, cr  int   // next LF and next CR from pos on; end if there is none so far
-	high    int   // next non-ASCII byte from block on, likewise
-	end     int   // end of the bytes read
-	readErr error // what the last read returned; counts when the bytes are used up
-	start   bool  // nothing but a possible byte order mark has been seen
-	afterCR bool  // the last byte read was a CR: an LF that follows belongs to it
+	waiting []byte // is buf while the stream waits for an event
+	block   int    // start of the block under way
+	pos     int    // start of the line under way
+	lf, cr  int    // next LF and next CR from pos on; end if there is none so far
+	high    int    // next non-ASCII byte from block on, likewise
+	end     int    // end of the bytes read
+	large   bool   // the last block was: another one may follow
+	full    bool   // the last read filled the buffer: more is to be had at once
+	readErr error  // what the last read returned; counts when the bytes are used up
+	start   bool   // nothing but a possible byte order mark has been seen
+	afterCR bool   // the last byte read was a CR: an LF that follows belongs to it
 
 	// The block under way.
 	hasData  bool
@@ -73,9 +77,9 @@ type Parser struct {
 }
 
 const (
-	readSize  = 4 << 10  // the buffer of a stream of small events
-	minRead   = 512      // less room than this is not worth a read
-	keepSize  = 64 << 10 // a larger buffer is dropped as soon as it is empty
+	waitSize  = 512      // the buffer of a stream that waits for an event
+	workSize  = 16 << 10 // the buffer of a stream whose bytes flow
+	keepSize  = 64 << 10 // a larger buffer is dropped when it is not needed again
 	maxTypes  = 64       // types remembered, of at most
 	maxType   = 64       // so many bytes
 	maxShown  = 1 << 10  // bytes of an ignored line that a hook sees
@@ -110,13 +114,11 @@ func (p *Parser) init(cfg *config) {
 func (p *Parser) reset(r io.Reader) {
 	p.r, p.err, p.readErr = r, nil, nil
 	p.block, p.pos, p.lf, p.cr, p.high, p.end = 0, 0, 0, 0, 0, 0
-	p.start, p.afterCR = true, false
+	p.start, p.afterCR, p.full = true, false, false
 	p.clearBlock()
 	p.data, p.typ = nil, ""
+	p.buf = nil // and not to the pool: the caller may still look at the last event
 	p.shrink()
-	if len(p.buf) > keepSize {
-		p.buf = nil
-	}
 }
 
 // Next reads up to the next event and reports whether there is one. It blocks
@@ -277,6 +279,7 @@ func (p *Parser) dispatch() bool {
 		}
 	}
 	p.clearBlock()
+	p.large = p.pos-p.block > keepSize/2
 	p.block = p.pos
 	return p.data != nil
 }
@@ -339,6 +342,7 @@ func (p *Parser) fill() {
 	p.readErr = err
 	old := p.end
 	p.end += n
+	p.full = p.end == len(p.buf)
 	if p.afterCR && n > 0 {
 		p.afterCR = false
 		if p.buf[old] == '\n' {
@@ -392,27 +396,56 @@ func (p *Parser) skipBOM() {
 	}
 }
 
-// makeRoom makes room for a read behind the block under way. A byte is moved to
-// the front only when that frees at least as much as it moves, and the buffer
-// doubles otherwise, so the work stays linear even if every read brings one byte.
+// makeRoom makes room for a read behind the block under way. Between events a stream may
+// wait for hours, so it does that in a small buffer; the working one comes from a pool
+// when bytes flow. A byte is moved to the front only when that frees at least as much as
+// it moves, and the buffer doubles otherwise, so the work stays linear even if every read
+// brings one byte.
 func (p *Parser) makeRoom() {
 	size, pending := len(p.buf), p.end-p.block
-	small := pending < minRead
-	if small {
+	if pending < waitSize {
 		p.shrink()
 	}
 	switch {
-	case size == 0, size > keepSize && small:
-		p.move(make([]byte, readSize))
-	case pending == 0, size-p.end < minRead && p.block >= size/2:
+	case pending == 0 && !p.full:
+		p.use(waitSize)
+	case size > keepSize && pending < waitSize && !p.large:
+		p.use(workSize)
+	case pending == 0, size-p.end < size/8 && p.block >= size/2:
 		p.move(p.buf)
-	case size-p.end >= minRead:
+	case size-p.end >= size/8: // less than that is not worth a read
+	case size < workSize:
+		p.use(workSize)
 	case size <= p.max/2:
 		p.move(make([]byte, 2*size))
-	case size < p.max+minRead: // which is as much as a block within the limit needs
-		p.move(make([]byte, p.max+minRead))
+	case size < p.max+waitSize: // as much as a block within the limit needs
+		p.move(make([]byte, p.max+waitSize))
 	default:
 		p.move(p.buf)
+	}
+}
+
+// workBuffers has the buffers of streams that are busy, for those that become so.
+var workBuffers = sync.Pool{New: func() any { return new([workSize]byte) }}
+
+// use takes the waiting or the working buffer in place of the one in use, which nobody
+// reads any more: this is within a call of Next.
+func (p *Parser) use(size int) {
+	old := p.buf
+	switch {
+	case len(old) == size:
+		p.move(old)
+		return
+	case size == workSize:
+		p.move(workBuffers.Get().(*[workSize]byte)[:])
+	case p.waiting == nil:
+		p.waiting = make([]byte, waitSize)
+		fallthrough
+	default:
+		p.move(p.waiting)
+	}
+	if len(old) == workSize {
+		workBuffers.Put((*[workSize]byte)(old))
 	}
 }
 

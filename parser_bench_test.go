@@ -51,6 +51,9 @@ func text(n int) string {
 	return strings.Repeat(piece, n/len(piece)+1)[:n]
 }
 
+// readSize is a usual size of reads: that of the buffers of net/http.
+const readSize = 4 << 10
+
 // readSizes are how much a read brings at most: what the parser has room for, a usual
 // buffer, a small record, the worst case.
 func readSizes() []struct {

@@ -39,7 +39,7 @@ func TestParserLimit(t *testing.T) {
 		{"line ended by CR", "data: x\r", 7},
 		{"second line not ended", "data: x\r\ndata", 13},
 		{"longer than the buffer", "data: " + strings.Repeat("x", 5000) + "\n\n", 5006},
-		{"as long as the buffer", "data: " + strings.Repeat("x", readSize-6) + "\n\n", readSize},
+		{"as long as the waiting buffer", "data: " + strings.Repeat("x", waitSize-6) + "\n\n", waitSize},
 		{"lines as long as the buffer", strings.Repeat("data: x\r\n", 500) + "\r\n", 4498},
 	}
 	const before = ": c\nid: 1\ndata\n\n" // 14 bytes, with CRLF 16
@@ -157,7 +157,7 @@ func TestParserBoundedBuffer(t *testing.T) {
 
 // maxBuffer is how large the buffer may get: what a block within the limit needs, its
 // line end, and a read.
-func maxBuffer(limit int) int { return max(readSize, limit+len("\r\n")+minRead) }
+func maxBuffer(limit int) int { return max(workSize, limit+len("\r\n")+waitSize) }
 
 // A repeater repeats a stream for ever, up to so many bytes at a time.
 type repeater struct {
