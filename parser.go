@@ -340,22 +340,27 @@ func (p *Parser) fill() {
 	p.makeRoom()
 	n, err := p.read()
 	p.readErr = err
+	if n > 0 {
+		p.take(n)
+	}
+}
+
+// take adds the n bytes that were read to those at hand, and searches them.
+func (p *Parser) take(n int) {
 	old := p.end
 	p.end += n
 	p.full = p.end == len(p.buf)
-	if p.afterCR && n > 0 {
-		p.afterCR = false
-		if p.buf[old] == '\n' {
-			p.pos++
-			if p.block == old {
-				p.block++
-			}
+	buf := p.buf[:p.end]
+	if p.afterCR && buf[old] == '\n' {
+		p.pos++
+		if p.block == old {
+			p.block++
 		}
 	}
+	p.afterCR = false
 	if p.start {
 		p.skipBOM()
 	}
-	buf := p.buf[:p.end]
 	if p.lf == old {
 		p.lf = index(buf, old, '\n')
 	}
