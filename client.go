@@ -205,6 +205,9 @@ func (c *conn) open(req *http.Request) (reach, error) {
 	}
 	resp, err := t.client().Do(req)
 	c.disarm()
+	if c.cfg.idleTimeout == 0 && c.cfg.eventTimeout == 0 {
+		c.timer = nil // a stream may last for weeks without it
+	}
 	r := t.reach(req)
 	switch {
 	case c.ctx.Err() != nil:

@@ -48,7 +48,6 @@ type Parser struct {
 	high    int    // next non-ASCII byte from block on, likewise
 	end     int    // end of the bytes read
 	large   bool   // the last block was: another one may follow
-	full    bool   // the last read filled the buffer: more is to be had at once
 	readErr error  // what the last read returned; counts when the bytes are used up
 	start   bool   // nothing but a possible byte order mark has been seen
 	afterCR bool   // the last byte read was a CR: an LF that follows belongs to it
@@ -114,7 +113,7 @@ func (p *Parser) init(cfg *config) {
 func (p *Parser) reset(r io.Reader) {
 	p.r, p.err, p.readErr = r, nil, nil
 	p.block, p.pos, p.lf, p.cr, p.high, p.end = 0, 0, 0, 0, 0, 0
-	p.start, p.afterCR, p.full = true, false, false
+	p.start, p.afterCR = true, false
 	p.clearBlock()
 	p.data, p.typ = nil, ""
 	p.buf = nil // and not to the pool: the caller may still look at the last event
@@ -285,7 +284,7 @@ func (p *Parser) dispatch() bool {
 }
 
 func (p *Parser) commitID() {
-	if !utf8.Valid(p.newID) {
+	if p.high < p.pos && !utf8.Valid(p.newID) {
 		p.newID = appendValid(nil, p.newID)
 	}
 	if !bytes.Equal(p.newID, p.lastID) {
@@ -349,7 +348,6 @@ func (p *Parser) fill() {
 func (p *Parser) take(n int) {
 	old := p.end
 	p.end += n
-	p.full = p.end == len(p.buf)
 	buf := p.buf[:p.end]
 	if p.afterCR && buf[old] == '\n' {
 		p.pos++
@@ -361,6 +359,11 @@ func (p *Parser) take(n int) {
 	if p.start {
 		p.skipBOM()
 	}
+	if n == 1 && buf[old] > '\r' && buf[old] < utf8.RuneSelf { // it needs no search
+		old++
+		p.lf, p.cr, p.high = past(p.lf, old), past(p.cr, old), past(p.high, old)
+		return
+	}
 	if p.lf == old {
 		p.lf = index(buf, old, '\n')
 	}
@@ -370,6 +373,14 @@ func (p *Parser) take(n int) {
 	if p.high == old {
 		p.high = nonASCII(buf, old)
 	}
+}
+
+// past returns i, or end if that is the byte after it.
+func past(i, end int) int {
+	if i == end-1 {
+		return end
+	}
+	return i
 }
 
 // read reads into the free end of the buffer.
@@ -412,11 +423,11 @@ func (p *Parser) makeRoom() {
 		p.shrink()
 	}
 	switch {
-	case pending == 0 && !p.full:
+	case pending == 0:
 		p.use(waitSize)
 	case size > keepSize && pending < waitSize && !p.large:
 		p.use(workSize)
-	case pending == 0, size-p.end < size/8 && p.block >= size/2:
+	case size-p.end < size/8 && p.block >= size/2:
 		p.move(p.buf)
 	case size-p.end >= size/8: // less than that is not worth a read
 	case size < workSize:
