@@ -148,6 +148,23 @@ func requireFeed(t *testing.T, server *resumer, opts ...Option) {
 	})
 }
 
+// A TCP reset may also take what had arrived and was not yet read. The cuts are those
+// before the ID is reset: after it, this server cannot tell such a loss.
+func TestCutsByReset(t *testing.T) {
+	for k := 0; k < len(strings.Join(feed[:resetAt], "")); k += 5 {
+		srv := NewServer(t, (&resumer{cuts: []int{k, k / 2}, end: Reset()}).script, Loopback())
+		s, err := sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()), stopEvent,
+			sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return 0, a.Retry }))
+		require.NoError(t, err)
+		var got []sse.Event
+		for e, err := range s.Events() {
+			require.NoError(t, err)
+			got = append(got, e)
+		}
+		require.Equal(t, feedEvents, got, "cut after %d bytes", k)
+	}
+}
+
 // Whatever byte the server cuts after: a Fetch that is not complete says so, and what
 // had come.
 func TestEveryCutOfAFetch(t *testing.T) {
