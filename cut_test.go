@@ -64,7 +64,7 @@ func (s *resumer) script(n int, r *http.Request) Script {
 	from := s.after(r.Header.Get("Last-Event-ID"))
 	text := strings.Join(feed[from:], "")
 	if n >= len(s.cuts) || s.cuts[n] >= len(text) {
-		return Script{Raw(text), Stall()}
+		return Script{Raw(text)}
 	}
 	text = text[:s.cuts[n]]
 	for left := len(text); from < len(feed); from++ {
