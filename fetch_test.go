@@ -361,6 +361,16 @@ func TestFetchNotSent(t *testing.T) {
 		require.Error(t, err)
 		require.True(t, body.closed)
 	})
+	in(t, "a body that can be made again is closed, too", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		req := srv.Post("/", "{}")
+		body := &closer{Reader: strings.NewReader("not this one")}
+		req.Body = body
+		_, err := read(client(srv).Fetch(req))
+		require.NoError(t, err)
+		require.Equal(t, "{}", string(srv.Requests()[0].Body))
+		require.True(t, body.closed)
+	})
 	in(t, "a body is closed when the request cannot be made", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
 		body := &closer{Reader: strings.NewReader("{}")}
@@ -472,7 +482,7 @@ func TestFetchTimeouts(t *testing.T) {
 		require.Equal(t, 19*time.Second, time.Since(start))
 	})
 	in(t, "event timeout", func(t *testing.T) {
-		script := Script{Wait(9 * time.Second), Data("a")}
+		script := Script{Open(), Wait(9 * time.Second), Data("a")}
 		for range 20 {
 			script = append(script, Wait(time.Second), Comment("x"))
 		}
