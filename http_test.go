@@ -265,7 +265,7 @@ func TestRedirects(t *testing.T) {
 		}
 	})
 	in(t, "another port or scheme is another origin", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(302, "Location", "http://SERVER.test:81/b")}, Script{Data("a")}))
+		srv := NewServer(t, InOrder(Script{Answer(302, "Location", "http://server.test:81/b")}, Script{Data("a")}))
 		_, err := read(client(srv).Fetch(secrets(srv.Get("/a"))))
 		require.NoError(t, err)
 		for _, key := range []string{"Authorization", "Cookie", "X-Api-Key", "Referer"} {
