@@ -1,0 +1,386 @@
+// Command compare runs all measurements in interleaved rounds, and writes the raw
+// figures, a table with the medians and a chart.
+//
+//	go run ./cmd/compare              # everything, in less than ten minutes
+//	go run ./cmd/compare -short       # a quick look, printed and not written
+//	go run ./cmd/compare -parts idle  # one part of it, printed and not written
+//
+// Run it in the directory of the module, on a machine that does nothing else.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fetchsse/sse/benchmarks"
+)
+
+func main() {
+	benchmarks.Child()
+	testing.Init()
+	c := new(comparison)
+	flag.BoolVar(&c.short, "short", false, "one short round")
+	flag.IntVar(&c.rounds, "rounds", 5, "rounds")
+	flag.StringVar(&c.profiles, "profiles", "", "directory for profiles of the clients, which make them slower")
+	flag.BoolVar(&c.long, "long", false, "measure the CPU time of clients for two seconds each")
+	out := flag.String("out", "", "directory to write to; the default is the current one if everything is run in full")
+	parts := flag.String("parts", strings.Join(allParts, ","), "what to run")
+	flag.Parse()
+	c.parts = strings.Split(*parts, ",")
+	if *out == "" && !c.short && len(c.parts) == len(allParts) {
+		*out = "."
+	}
+	if err := c.main(*out); err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+var allParts = []string{"parser", "client", "latency", "idle", "completions", "reconnect"}
+
+// A comparison is one run of everything.
+type comparison struct {
+	short    bool
+	long     bool
+	rounds   int
+	profiles string
+	parts    []string
+
+	server *benchmarks.Server
+	raw    io.Writer
+	round  int
+	values map[string][]float64 // by name and unit
+	notes  map[string]note      // why a measurement is missing
+	wrong  map[string]note      // the parsers that are wrong on a stream, with their events
+	errors []string
+}
+
+// A note says why there is no median.
+type note struct {
+	short string // for the table: wrong, or a bound
+	long  string
+}
+
+func (c *comparison) main(out string) error {
+	began := time.Now()
+	c.values = make(map[string][]float64)
+	c.notes = make(map[string]note)
+	c.wrong = make(map[string]note)
+	if c.short {
+		c.rounds = 1
+	}
+	c.raw = io.Discard
+	if out != "" {
+		f, err := os.Create(filepath.Join(out, "results.txt"))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		c.raw = f
+	}
+	m := thisMachine()
+	fmt.Fprintf(c.raw, "goos: %s\ngoarch: %s\npkg: github.com/fetchsse/sse/benchmarks\ncpu: %s\n", m.os, m.arch, m.cpu)
+
+	var err error
+	if c.server, err = benchmarks.StartServer(); err != nil {
+		return err
+	}
+	defer c.server.Close()
+	cells := c.parserCells()
+	for c.round = 1; c.round <= c.rounds; c.round++ {
+		for _, part := range c.parts {
+			began := time.Now()
+			switch part {
+			case "parser":
+				c.parser(cells)
+			case "client":
+				c.client()
+			case "latency":
+				c.latency()
+			case "idle":
+				c.idle()
+			case "completions":
+				c.completions()
+			case "reconnect":
+				c.reconnect()
+			default:
+				return fmt.Errorf("there is no part %q", part)
+			}
+			fmt.Fprintf(os.Stderr, "round %d: %s %v\n", c.round, part, time.Since(began).Round(time.Second))
+		}
+	}
+
+	text := c.table(m)
+	fmt.Println(text)
+	for _, e := range c.errors {
+		fmt.Fprintln(os.Stderr, "error:", e)
+	}
+	if out == "" {
+		return nil
+	}
+	if err := replaceTable(filepath.Join(out, "README.md"), text); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(out, "chart.svg"), []byte(c.chart(m)), 0o666); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "done in %v\n", time.Since(began).Round(time.Second))
+	return nil
+}
+
+// record keeps figures and writes them as a line that benchstat reads.
+func (c *comparison) record(name string, figures map[string]float64) {
+	units := make([]string, 0, len(figures))
+	for unit := range figures {
+		units = append(units, unit)
+	}
+	slices.Sort(units)
+	fmt.Fprintf(c.raw, "Benchmark%s 1", name)
+	for _, unit := range units {
+		c.values[name+" "+unit] = append(c.values[name+" "+unit], figures[unit])
+		fmt.Fprintf(c.raw, " %.4g %s", figures[unit], unit)
+	}
+	fmt.Fprintln(c.raw)
+}
+
+// median returns the median of a measurement, and whether there is one.
+func (c *comparison) median(name, unit string) (float64, bool) {
+	v := slices.Sorted(slices.Values(c.values[name+" "+unit]))
+	if len(v) == 0 {
+		return 0, false
+	}
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2, true
+}
+
+// A cell is one parser on one stream in reads of one size.
+type cell struct {
+	name  string
+	peer  benchmarks.Peer
+	work  *benchmarks.Workload
+	reads benchmarks.Reads
+}
+
+func parserName(workload, reads, peer string) string {
+	return fmt.Sprintf("Parser/workload=%s/reads=%s/peer=%s", workload, reads, peer)
+}
+
+// A pass over a stream that takes longer than slowPass is timed once, and one that takes
+// longer than its limit is not timed at all.
+const (
+	slowPass   = 150 * time.Millisecond
+	passLimit  = 300 * time.Millisecond
+	largeLimit = 12 * time.Second
+)
+
+var largeReads = benchmarks.Reads{Name: "1KiB", Size: 1 << 10}
+
+// parserCells verifies every parser on every stream, and returns what can be measured.
+func (c *comparison) parserCells() []cell {
+	if !slices.Contains(c.parts, "parser") {
+		return nil
+	}
+	var cells []cell
+	workloads := benchmarks.Workloads()
+	for i := range workloads {
+		for _, reads := range benchmarks.ReadSizes() {
+			for _, p := range benchmarks.Peers() {
+				cells = c.verified(cells, p, &workloads[i], reads, passLimit)
+			}
+		}
+	}
+	large := benchmarks.Large()
+	limit := largeLimit
+	if c.short {
+		limit = passLimit
+	}
+	for _, p := range append(benchmarks.Peers(), benchmarks.CopyFloor()) {
+		cells = c.verified(cells, p, &large, largeReads, limit)
+	}
+	return cells
+}
+
+func (c *comparison) verified(cells []cell, p benchmarks.Peer, w *benchmarks.Workload, reads benchmarks.Reads, limit time.Duration) []cell {
+	name := parserName(w.Name, reads.Name, p.Name)
+	if n, ok := c.wrong[p.Name+" "+w.Name]; ok {
+		c.notes[name] = n
+		return cells
+	}
+	took, err := benchmarks.Verify(p, w, reads, limit)
+	each := float64(took.Nanoseconds()) / float64(w.Count)
+	switch {
+	case err == benchmarks.ErrSlow:
+		c.notes[name] = note{"> " + nanoseconds(each), "too slow"}
+	case err != nil:
+		c.notes[name] = note{"wrong", err.Error()}
+		c.wrong[p.Name+" "+w.Name] = c.notes[name]
+	case took > slowPass:
+		c.record(name, map[string]float64{"ns/event": each})
+	default:
+		return append(cells, cell{name, p, w, reads})
+	}
+	return cells
+}
+
+func (c *comparison) parser(cells []cell) {
+	for _, cell := range cells {
+		benchtime := "10ms"
+		if cell.reads.Size == 4<<10 {
+			benchtime = "30ms"
+		}
+		if c.short {
+			benchtime = "1ms"
+		}
+		if err := flag.Set("test.benchtime", benchtime); err != nil {
+			panic(err)
+		}
+		r := testing.Benchmark(func(b *testing.B) { benchmarks.Bench(b, cell.peer, cell.work, cell.reads) })
+		if r.N == 0 {
+			c.errors = append(c.errors, cell.name+" failed")
+			continue
+		}
+		c.record(cell.name, map[string]float64{
+			"ns/event":     r.Extra["ns/event"],
+			"allocs/event": r.Extra["allocs/event"],
+			"MB/s":         float64(r.Bytes) * float64(r.N) / 1e6 / r.T.Seconds(),
+		})
+	}
+}
+
+// do does a job in a process of its own and records its result.
+func (c *comparison) do(name string, job benchmarks.Job) {
+	if _, failed := c.notes[name]; failed {
+		return
+	}
+	r, err := c.server.Run(job, 40*time.Second)
+	if err != nil {
+		c.notes[name] = note{"failed", err.Error()}
+		return
+	}
+	c.record(name, r)
+}
+
+// cpuClients are the clients whose CPU time is measured.
+var cpuClients = []string{
+	"bare-loop", "sse-data", "sse-event", "sse-timeouts", "openai-go", "anthropic-sdk-go",
+	"ogen", "tmaxmax", "launchdarkly", "r3labs", "resty",
+}
+
+var protos = []string{"http1", "http2"}
+
+func clientName(proto string, flush bool, client string) string {
+	writes := "bulk"
+	if flush {
+		writes = "single"
+	}
+	return fmt.Sprintf("Client/proto=%s/writes=%s/client=%s", proto, writes, client)
+}
+
+func (c *comparison) client() {
+	millis := 250
+	switch {
+	case c.short:
+		millis = 50
+	case c.long:
+		millis = 2000
+	}
+	for _, flush := range []bool{false, true} {
+		for _, proto := range protos {
+			for _, client := range cpuClients {
+				job := benchmarks.Job{Measure: "cpu", Client: client, Proto: proto, Flush: flush, Millis: millis}
+				if c.profiles != "" && !flush {
+					job.Profile = filepath.Join(c.profiles, fmt.Sprintf("cpu-%s-%s.pb.gz", client, proto))
+				}
+				c.do(clientName(proto, flush, client), job)
+			}
+		}
+	}
+}
+
+var latencyClients = []string{"bare-loop", "sse-event"}
+
+func latencyName(proto, client string) string {
+	return fmt.Sprintf("Latency/proto=%s/client=%s", proto, client)
+}
+
+func (c *comparison) latency() {
+	n := 1050
+	if c.short {
+		n = 250
+	}
+	for _, proto := range protos {
+		for _, client := range latencyClients {
+			c.do(latencyName(proto, client), benchmarks.Job{Measure: "latency", Client: client, Proto: proto, N: n})
+		}
+	}
+}
+
+// idleClients are the clients whose idle streams are weighed: the others once, what the
+// targets are about in three rounds.
+var (
+	idleClients = []string{"bare-loop", "bare-512", "sse-data", "sse-subscribe", "sse-subscribe-timeouts"}
+	idleOnce    = []string{"openai-go", "anthropic-sdk-go", "ogen", "tmaxmax", "launchdarkly", "r3labs", "resty"}
+	idleSizes   = []int{300, 16 << 10}
+)
+
+func idleName(proto string, size int, client string) string {
+	return fmt.Sprintf("Idle/proto=%s/event=%d/client=%s", proto, size, client)
+}
+
+func (c *comparison) idle() {
+	n, clients := 2000, idleClients
+	switch {
+	case c.short:
+		n = 200
+	case c.round == 1:
+		clients = append(slices.Clone(clients), idleOnce...)
+	case c.round > 3:
+		return
+	}
+	for _, proto := range protos {
+		for _, size := range idleSizes {
+			for _, client := range clients {
+				job := benchmarks.Job{Measure: "idle", Client: client, Proto: proto, N: n, Size: size}
+				if c.profiles != "" {
+					job.Profile = filepath.Join(c.profiles, fmt.Sprintf("idle-%s-%s-%d.pb.gz", client, proto, size))
+				}
+				c.do(idleName(proto, size, client), job)
+			}
+		}
+	}
+}
+
+func completionsName(client string) string { return "Completions/client=" + client }
+
+func (c *comparison) completions() {
+	n := 100
+	if c.short {
+		n = 20
+	}
+	for _, client := range benchmarks.Completers() {
+		c.do(completionsName(client.Name), benchmarks.Job{Measure: "completions", Client: client.Name, Proto: "http1", N: n})
+	}
+}
+
+func reconnectName(client string) string { return "Reconnect/client=" + client }
+
+func (c *comparison) reconnect() {
+	drops := 200
+	if c.short {
+		drops = 12
+	}
+	if c.round > 3 {
+		return
+	}
+	for _, client := range benchmarks.Reconnecters() {
+		session := fmt.Sprintf("%s-%d", client.Name, c.round)
+		c.do(reconnectName(client.Name),
+			benchmarks.Job{Measure: "reconnect", Client: client.Name, Proto: "http1", N: drops, Session: session})
+	}
+}

@@ -1,0 +1,342 @@
+package benchmarks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// cpu measures the CPU time that the process takes for an event while the server sends
+// as fast as it can.
+func (j Job) cpu() (Result, error) {
+	c, err := find(Clients(), j.Client)
+	if err != nil {
+		return nil, err
+	}
+	const (
+		warm = 20_000
+		step = 4_096
+	)
+	path := "/fast"
+	if j.Flush {
+		path += "?flush=1"
+	}
+	var (
+		units, next int
+		began       time.Time
+		used        time.Duration
+		r           Result
+		stop        = func() {}
+	)
+	unit := 1 // what one event counts
+	if c.Raw {
+		unit = eventSize
+	}
+	next = warm * unit
+	start := 0
+	on := func(_ string, data []byte) bool {
+		if c.Raw {
+			units += len(data)
+		} else {
+			units++
+		}
+		if units < next {
+			return true
+		}
+		next += step * unit
+		if began.IsZero() {
+			if j.Profile != "" {
+				stop = startProfile(j.Profile)
+			}
+			began, used, start = time.Now(), cpuTime(), units
+			return true
+		}
+		wall := time.Since(began)
+		if wall < time.Duration(j.Millis)*time.Millisecond {
+			return true
+		}
+		events := float64(units-start) / float64(unit)
+		cpu := cpuTime() - used
+		stop()
+		r = Result{
+			"cpu-ns/event":      float64(cpu) / events,
+			"wall-ns/event":     float64(wall) / events,
+			"events/cpu-second": events / cpu.Seconds(),
+		}
+		return false
+	}
+	err = c.Run(context.Background(), j.httpClient(), j.url(path), on)
+	if r == nil {
+		return nil, errorOr(err, "the stream ended early")
+	}
+	return r, nil
+}
+
+// errorOr returns err, or if there is none an error with this text.
+func errorOr(err error, text string) error {
+	if err != nil {
+		return err
+	}
+	return errors.New(text)
+}
+
+// latency measures the time from the server's write to the event in the caller's hands.
+func (j Job) latency() (Result, error) {
+	c, err := find(Clients(), j.Client)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		lags    []time.Duration
+		pending []byte
+	)
+	const warm = 50
+	take := func(data []byte) bool {
+		now := time.Now().UnixNano()
+		at, err := strconv.ParseInt(string(bytes.TrimLeft(data[:stampSize], "0")), 10, 64)
+		if err != nil {
+			panic(err) // the server is ours
+		}
+		lags = append(lags, time.Duration(now-at))
+		return len(lags) < j.N
+	}
+	on := func(_ string, data []byte) bool { return take(data) }
+	if c.Raw {
+		on = func(_ string, data []byte) bool {
+			for pending = append(pending, data...); len(pending) >= eventSize; pending = pending[eventSize:] {
+				if !take(pending[len("data: "):]) {
+					return false
+				}
+			}
+			pending = append(make([]byte, 0, 2*eventSize), pending...)
+			return true
+		}
+	}
+	if err := c.Run(context.Background(), j.httpClient(), j.url("/timed?n="+strconv.Itoa(j.N)), on); err != nil {
+		return nil, err
+	}
+	lags = lags[warm:]
+	slices.Sort(lags)
+	at := func(q int) float64 { return float64(lags[len(lags)*q/100]) / 1e3 }
+	return Result{"p50-µs": at(50), "p99-µs": at(99)}, nil
+}
+
+// idle measures what a stream holds that waits after its first event.
+func (j Job) idle() (Result, error) {
+	c, err := find(Clients(), j.Client)
+	if err != nil {
+		return nil, err
+	}
+	if j.Profile != "" {
+		runtime.MemProfileRate = 1
+	}
+	hc := j.httpClient()
+	url := j.url("/idle?size=" + strconv.Itoa(j.Size))
+	before := weigh()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	opened := make(chan error, j.N)
+	const atOnce = 32
+	slots := make(chan struct{}, atOnce)
+	for range j.N {
+		slots <- struct{}{}
+		go func() {
+			got := 0
+			err := c.Run(ctx, hc, url, func(_ string, data []byte) bool {
+				was := got
+				got += len(data)
+				if !c.Raw && was == 0 || c.Raw && was < j.Size && got >= j.Size {
+					<-slots
+					opened <- nil
+				}
+				return true
+			})
+			select {
+			case <-ctx.Done():
+			case opened <- errorOr(err, "the stream ended"):
+			}
+		}()
+	}
+	for range j.N {
+		if err := <-opened; err != nil {
+			return nil, err
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	after := weigh()
+	if j.Profile != "" {
+		if err := writeProfile(j.Profile); err != nil {
+			return nil, err
+		}
+	}
+	r := Result{}
+	for name := range after {
+		r[name+"/stream"] = (after[name] - before[name]) / float64(j.N)
+	}
+	return r, nil
+}
+
+// weigh returns what the process holds once it has been idle for a while.
+func weigh() map[string]float64 {
+	for range 6 { // a collection halves a stack at most, and empties a pool in two
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return map[string]float64{
+		"heap-B":     float64(m.HeapAlloc),
+		"inuse-B":    float64(m.HeapInuse),
+		"stack-B":    float64(m.StackInuse),
+		"rss-B":      resident(),
+		"goroutines": float64(runtime.NumGoroutine()),
+	}
+}
+
+// resident returns the resident memory of the process, 0 where that cannot be known.
+func resident() float64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	fields := bytes.Fields(b)
+	if err != nil || len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.Atoi(string(fields[1]))
+	return float64(pages * os.Getpagesize())
+}
+
+// startProfile starts a profile of the CPU time and returns what ends it.
+func startProfile(name string) func() {
+	f, err := os.Create(name)
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		panic(err) // the directory is the user's
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}
+}
+
+func writeProfile(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return pprof.Lookup("heap").WriteTo(f, 0)
+}
+
+// completions measures how many connections and handshakes answers take that are
+// fetched one after the other.
+func (j Job) completions() (Result, error) {
+	c, err := find(Completers(), j.Client)
+	if err != nil {
+		return nil, err
+	}
+	hc := j.httpClient()
+	before, err := j.stats()
+	if err != nil {
+		return nil, err
+	}
+	url := "https://" + j.Endpoint.TLS + "/completion"
+	began := time.Now()
+	for range j.N {
+		bytes := 0
+		err := c.Run(context.Background(), hc, url, func(_ string, data []byte) bool {
+			bytes += len(data)
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		if bytes < 30*len(`{"choices":[{"delta":{"content":"word"}}]}`) {
+			return nil, fmt.Errorf("an answer had only %d bytes", bytes)
+		}
+	}
+	took := time.Since(began)
+	after, err := j.stats()
+	if err != nil {
+		return nil, err
+	}
+	return Result{
+		"connections":   float64(after.Connections - before.Connections),
+		"handshakes":    float64(after.Handshakes - before.Handshakes),
+		"ms/completion": float64(took.Microseconds()) / 1e3 / float64(j.N),
+	}, nil
+}
+
+func (j Job) stats() (s Stats, err error) {
+	resp, err := http.Get(j.url("/stats"))
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	return s, json.NewDecoder(resp.Body).Decode(&s)
+}
+
+// reconnect measures a feed that drops its connections: the time that it takes, and
+// what becomes of the events.
+func (j Job) reconnect() (Result, error) {
+	c, err := find(Reconnecters(), j.Client)
+	if err != nil {
+		return nil, err
+	}
+	url := j.url(fmt.Sprintf("/feed?drops=%d&session=%s", j.N, j.Session))
+	seen := make(map[int]int)
+	total := 0
+	var empty, broken int
+	on := func(_ string, data []byte) bool {
+		if c.Raw {
+			return true
+		}
+		var e struct{ N int }
+		switch {
+		case len(data) == 0:
+			empty++
+		case bytes.HasPrefix(data, []byte("END ")):
+			total, _ = strconv.Atoi(string(data[len("END "):]))
+			return false
+		case json.Unmarshal(data, &e) != nil, string(data) != feedData(e.N):
+			broken++
+		default:
+			seen[e.N]++
+		}
+		return true
+	}
+	began := time.Now()
+	if err := c.Run(context.Background(), j.httpClient(), url, on); err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	if !c.Raw && total == 0 {
+		return nil, errors.New("the stream ended early")
+	}
+	lost, twice := 0, 0
+	for n := 1; n <= total; n++ {
+		switch {
+		case seen[n] == 0:
+			lost++
+		case seen[n] > 1:
+			twice++
+		}
+	}
+	return Result{
+		"ms":     float64(took.Microseconds()) / 1e3,
+		"lost":   float64(lost),
+		"twice":  float64(twice),
+		"broken": float64(broken),
+		"empty":  float64(empty),
+	}, nil
+}

@@ -1,0 +1,60 @@
+package benchmarks
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every measurement runs and brings what the table needs; the figures of so short a run
+// mean nothing. What can be counted must be right for this library.
+func TestMeasurements(t *testing.T) {
+	server, err := StartServer()
+	require.NoError(t, err)
+	defer server.Close()
+	do := func(t *testing.T, job Job) Result {
+		r, err := server.Run(job, 30*time.Second)
+		require.NoError(t, err)
+		return r
+	}
+	for _, c := range Clients() {
+		t.Run("cpu/"+c.Name, func(t *testing.T) {
+			r := do(t, Job{Measure: "cpu", Client: c.Name, Proto: "http1", Millis: 1})
+			require.Positive(t, r["cpu-ns/event"])
+		})
+	}
+	for _, name := range []string{"bare-loop", "sse-event"} {
+		t.Run("latency/"+name, func(t *testing.T) {
+			r := do(t, Job{Measure: "latency", Client: name, Proto: "http2", N: 150})
+			require.Positive(t, r["p50-µs"])
+			require.GreaterOrEqual(t, r["p99-µs"], r["p50-µs"])
+		})
+	}
+	for _, name := range []string{"bare-loop", "sse-data", "sse-subscribe-timeouts"} {
+		for proto, goroutines := range map[string]float64{"http1": 3, "http2": 2} {
+			t.Run("idle/"+name+"/"+proto, func(t *testing.T) {
+				r := do(t, Job{Measure: "idle", Client: name, Proto: proto, N: 100, Size: 300})
+				require.InDelta(t, goroutines, r["goroutines/stream"], 0.2)
+			})
+		}
+	}
+	for _, c := range Completers() {
+		t.Run("completions/"+c.Name, func(t *testing.T) {
+			r := do(t, Job{Measure: "completions", Client: c.Name, Proto: "http1", N: 10})
+			if c.Name == "sse" {
+				require.EqualValues(t, 1, r["connections"])
+				require.EqualValues(t, 1, r["handshakes"])
+			}
+		})
+	}
+	for _, c := range Reconnecters() {
+		t.Run("reconnect/"+c.Name, func(t *testing.T) {
+			r := do(t, Job{Measure: "reconnect", Client: c.Name, Proto: "http1", N: 12, Session: c.Name})
+			if c.Name == "sse" {
+				delete(r, "ms")
+				require.Equal(t, Result{"lost": 0, "twice": 0, "broken": 0, "empty": 0}, r)
+			}
+		})
+	}
+}
