@@ -159,7 +159,11 @@ func TestTLSHandshakes(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, []string{"a"}, got)
 			}
-			require.EqualValues(t, 1, handshakes.Load())
+			most := 1
+			if http2 { // a second request may come before net/http shares the first connection
+				most = 2
+			}
+			require.LessOrEqual(t, int(handshakes.Load()), most)
 		})
 	}
 	t.Run("a certificate that is not trusted", func(t *testing.T) {

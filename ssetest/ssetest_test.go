@@ -81,8 +81,11 @@ func TestSteps(t *testing.T) {
 			require.Empty(t, body)
 		}
 		require.Len(t, srv.Requests(), 5)
-		require.Equal(t, 1, srv.Connections())
-		require.Equal(t, 1, srv.Open())
+		require.Positive(t, srv.Open())
+		if resp.ProtoMajor == 1 { // over HTTP/2, net/http now and then dials once more at the start
+			require.Equal(t, 1, srv.Connections())
+			require.Equal(t, 1, srv.Open())
+		}
 	})
 }
 
