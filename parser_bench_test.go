@@ -3,6 +3,7 @@ package sse
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -131,6 +132,34 @@ func countLines(buf []byte, eol byte) (lines int) {
 		lines++
 		buf = buf[i+1:]
 	}
+}
+
+// One event that is much larger than a read, with a new parser each time, beside what it
+// costs at least: the reads, and one copy into a buffer of its size.
+func BenchmarkParserLarge(b *testing.B) {
+	const read = 1 << 10
+	stream := []byte("data: " + text(8<<20) + "\n\n")
+	b.Run("floor", func(b *testing.B) {
+		b.SetBytes(int64(len(stream)))
+		buf := make([]byte, read)
+		for b.Loop() {
+			r := &repeater{stream: stream, size: read}
+			block := make([]byte, 0, len(stream))
+			for len(block) < len(stream) {
+				n, _ := r.Read(buf)
+				block = append(block, buf[:n]...)
+			}
+		}
+	})
+	b.Run("data", func(b *testing.B) {
+		b.SetBytes(int64(len(stream)))
+		for b.Loop() {
+			p := NewParser(io.LimitReader(&repeater{stream: stream, size: read}, int64(len(stream))))
+			if !p.Next() || p.Next() {
+				b.Fatal(p.Err())
+			}
+		}
+	})
 }
 
 // A parser costs something before its first event, which short answers feel.

@@ -92,7 +92,7 @@ func sight(r io.Reader, opts ...Option) sighting {
 		Comment: func(text string) { s.Comments = append(s.Comments, text) },
 		Ignored: func(line string) { s.ignored = append(s.ignored, line) },
 	}))...)
-	for p.Next() {
+	for p.next() {
 		s.Events = append(s.Events, p.Event())
 		s.reads = append(s.reads, m.before)
 		s.peak = max(s.peak, len(p.buf))

@@ -122,7 +122,7 @@ func (s *Stream) Next() bool {
 		switch {
 		case s.conn == nil:
 			s.connect()
-		case !s.parser.Next():
+		case !s.parser.next():
 			s.disconnect(s.breakReason())
 		case s.deliver():
 			return true
@@ -572,6 +572,7 @@ func (s *Stream) claim() bool {
 // leave closes the stream on the goroutine that reads it, so that the connection is
 // released when it returns.
 func (s *Stream) leave() {
+	s.parser.keep()
 	s.closed.Store(true)
 	s.over()
 	if c := s.attempt.Load(); c != nil {
