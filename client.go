@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -122,9 +123,9 @@ type conn struct {
 	resp   *http.Response
 	unhook func() bool // stops ctx from closing the body
 
-	timer   *time.Timer // cancels with errTimeout
-	limit   error       // what errTimeout stands for
-	eventBy time.Time   // end of the event timeout, if it runs
+	timer *time.Timer // cancels with errTimeout
+	limit error       // what errTimeout stands for
+	reads watchdog    // of the idle and event timeouts
 }
 
 // Causes of an attempt's cancellation that are not the caller's business.
@@ -205,9 +206,7 @@ func (c *conn) open(req *http.Request) (reach, error) {
 	}
 	resp, err := t.client().Do(req)
 	c.disarm()
-	if c.cfg.idleTimeout == 0 && c.cfg.eventTimeout == 0 {
-		c.timer = nil // a stream may last for weeks without it
-	}
+	c.timer = nil // a stream may last for weeks without it
 	r := t.reach(req)
 	switch {
 	case c.ctx.Err() != nil:
@@ -233,6 +232,9 @@ func (c *conn) openTimeout() time.Duration {
 // accept takes the answer as the body to read, or refuses it.
 func (c *conn) accept(resp *http.Response) error {
 	c.resp = resp
+	if c.cfg.idleTimeout > 0 || c.cfg.eventTimeout > 0 {
+		c.reads.start(c.cancel)
+	}
 	c.unhook = context.AfterFunc(c.ctx, func() { resp.Body.Close() })
 	if resp.StatusCode == http.StatusNoContent {
 		return errNoContent
@@ -265,29 +267,17 @@ func (c *conn) refuse(resp *http.Response) error {
 // Read reads from the body as it came, under the idle and event timeouts. They run
 // only while Read waits: a slow consumer is no silent server.
 func (c *conn) Read(b []byte) (int, error) {
-	c.watch()
+	if c.reads.timer == nil {
+		return c.resp.Body.Read(b)
+	}
+	c.limit = c.reads.begin(c.cfg.idleTimeout, c.cfg.eventTimeout)
 	n, err := c.resp.Body.Read(b)
-	c.disarm()
+	c.reads.end()
 	return n, err
 }
 
-// watch starts the timer for whichever of the two timeouts comes first.
-func (c *conn) watch() {
-	idle, event := c.cfg.idleTimeout, c.cfg.eventTimeout
-	if event > 0 {
-		if c.eventBy.IsZero() {
-			c.eventBy = time.Now().Add(event)
-		}
-		if left := time.Until(c.eventBy); idle == 0 || left < idle {
-			c.arm(ErrEventTimeout, max(left, 1))
-			return
-		}
-	}
-	c.arm(ErrIdleTimeout, idle)
-}
-
 // gotEvent starts the event timeout anew, from the next read on.
-func (c *conn) gotEvent() { c.eventBy = time.Time{} }
+func (c *conn) gotEvent() { c.reads.eventBy = 0 }
 
 // arm ends the attempt with limit after d; 0 is never.
 func (c *conn) arm(limit error, d time.Duration) {
@@ -348,10 +338,77 @@ func (c *conn) drain() {
 // close ends the attempt and lets go of the response.
 func (c *conn) close() {
 	c.disarm()
+	c.reads.stop()
 	mine := c.unhook != nil && c.unhook()
 	c.cancel(errFinished)
 	if mine {
 		c.resp.Body.Close()
+	}
+}
+
+// A watchdog cancels with errTimeout when a read takes too long. Starting and stopping a
+// timer costs as much as a read does, so its timer runs on from read to read, and looks
+// at the deadline of the one under way when it fires.
+type watchdog struct {
+	cancel   context.CancelCauseFunc
+	timer    *time.Timer   // nil: nothing is watched
+	began    time.Time     // from here on, the durations below count
+	running  atomic.Bool   // the timer is
+	deadline atomic.Int64  // of the read under way; 0 if there is none
+	eventBy  time.Duration // end of the event timeout; 0 if it has not begun
+}
+
+func (w *watchdog) start(cancel context.CancelCauseFunc) {
+	w.cancel, w.began = cancel, time.Now()
+	w.timer = time.AfterFunc(math.MaxInt64, w.check)
+}
+
+func (w *watchdog) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// begin sets the deadline of a read to whichever of the two timeouts comes first, and
+// returns its error. A timeout of 0 is none.
+func (w *watchdog) begin(idle, event time.Duration) error {
+	now := time.Since(w.began)
+	by, limit := later(now, idle), ErrIdleTimeout
+	if event > 0 {
+		if w.eventBy == 0 {
+			w.eventBy = later(now, event)
+		}
+		if idle == 0 || w.eventBy < by {
+			by, limit = w.eventBy, ErrEventTimeout
+		}
+	}
+	w.deadline.Store(int64(by))
+	if !w.running.Swap(true) {
+		w.timer.Reset(by - now)
+	}
+	return limit
+}
+
+// later returns now + d, or the end of time.
+func later(now, d time.Duration) time.Duration { return now + min(d, math.MaxInt64-now) }
+
+// end says that no read is under way.
+func (w *watchdog) end() { w.deadline.Store(0) }
+
+// check is called by the timer. Deadlines only ever move on, so none is missed.
+func (w *watchdog) check() {
+	by := w.deadline.Load()
+	if by == 0 {
+		w.running.Store(false) // the next read starts the timer
+		by = w.deadline.Load()
+		if by == 0 || w.running.Swap(true) {
+			return // there is none, or it has done so
+		}
+	}
+	if left := time.Duration(by) - time.Since(w.began); left > 0 {
+		w.timer.Reset(left)
+	} else {
+		w.cancel(errTimeout)
 	}
 }
 

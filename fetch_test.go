@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"syscall"
@@ -504,6 +505,23 @@ func TestFetchTimeouts(t *testing.T) {
 		}
 		require.False(t, s.Next())
 		require.NoError(t, s.Err())
+	})
+	in(t, "a server that is silent after a slow consumer", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+		s, err := client(srv, sse.WithIdleTimeout(10*time.Second)).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		<-time.After(time.Minute)
+		start := time.Now()
+		require.False(t, s.Next())
+		require.ErrorIs(t, s.Err(), sse.ErrIdleTimeout)
+		require.Equal(t, 10*time.Second, time.Since(start))
+	})
+	in(t, "the longest timeouts", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Wait(time.Second), Data("a"), Wait(time.Second), Data("b")}))
+		got, err := read(client(srv, sse.WithEventTimeout(math.MaxInt64), sse.WithIdleTimeout(math.MaxInt64), sse.WithOpenTimeout(math.MaxInt64)).Fetch(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
 	})
 }
 
