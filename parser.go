@@ -346,9 +346,9 @@ func (p *Parser) intern(b []byte) string {
 	return s
 }
 
-// fill reads until there are a line's bytes at hand, or until err is set.
+// fill reads until there is something to interpret, or until err is set.
 func (p *Parser) fill() {
-	for {
+	for empty := 0; ; {
 		switch {
 		case p.pos < p.end && p.end-p.block > p.max && !p.start:
 			p.fail()
@@ -361,12 +361,20 @@ func (p *Parser) fill() {
 			return
 		}
 		p.makeRoom()
-		n, err := p.read()
-		p.readErr = err
-		if n > 0 {
+		n, err := p.r.Read(p.buf[p.end:])
+		switch {
+		case n < 0 || n > len(p.buf)-p.end:
+			err = errors.New("the reader returned an impossible count")
+		case n > 0:
 			p.take(n)
+			empty = 0
+		case err == nil:
+			if empty++; empty == maxEmpty {
+				err = io.ErrNoProgress
+			}
 		}
-		if p.lf < p.end || p.cr < p.end {
+		p.readErr = err
+		if n > 0 && (p.lf < p.end || p.cr < p.end) {
 			return
 		}
 	}
@@ -410,21 +418,6 @@ func (p *Parser) take(n int) {
 	if p.high == old && c < utf8.RuneSelf {
 		p.high++
 	}
-}
-
-// read reads into the free end of the buffer.
-func (p *Parser) read() (int, error) {
-	free := p.buf[p.end:]
-	for range maxEmpty {
-		n, err := p.r.Read(free)
-		if n < 0 || n > len(free) {
-			return 0, errors.New("the reader returned an impossible count")
-		}
-		if n > 0 || err != nil {
-			return n, err
-		}
-	}
-	return 0, io.ErrNoProgress
 }
 
 // skipBOM drops one byte order mark at the start of the stream, once enough of

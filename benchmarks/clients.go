@@ -156,12 +156,18 @@ func subscribe(opts ...sse.Option) run {
 	return func(ctx context.Context, hc *http.Client, url string, on Handler) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		s, err := sse.NewClient(sse.WithHTTPClient(hc)).Subscribe(get(ctx, url), opts...)
+		s, err := openSubscription(ctx, hc, url, opts)
 		if err != nil {
 			return err
 		}
 		return readEvents(s, on)
 	}
+}
+
+// openSubscription has a stack frame of its own, which is not there any more when the
+// stream waits: see "Idle streams" in README.md.
+func openSubscription(ctx context.Context, hc *http.Client, url string, opts []sse.Option) (*sse.Stream, error) {
+	return sse.NewClient(sse.WithHTTPClient(hc)).Subscribe(get(ctx, url), opts...)
 }
 
 func readEvents(s *sse.Stream, on Handler) error {
