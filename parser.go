@@ -70,6 +70,7 @@ type Parser struct {
 	lastType  string            // one of them
 	retry     time.Duration
 	hasRetry  bool
+	ignored   [][]byte // the last lines without effect of this stream
 	trace     *Trace
 	ranged    bool // an iterator was run
 }
@@ -80,7 +81,8 @@ const (
 	keepSize  = 64 << 10 // what a large event has left behind goes if it is larger
 	maxTypes  = 64       // types remembered, of at most
 	maxType   = 64       // so many bytes
-	maxShown  = 1 << 10  // bytes of an ignored line that a hook sees
+	maxShown  = 1 << 10  // bytes of an ignored line that are shown
+	maxKept   = 8        // ignored lines that are kept
 	maxJoined = 1 << 10  // data up to this size shares an allocation with its ID
 	maxEmpty  = 100      // reads in a row that may return nothing
 )
@@ -112,6 +114,7 @@ func (p *Parser) init(cfg *config) {
 func (p *Parser) reset(r io.Reader) {
 	p.r, p.err, p.readErr = r, nil, nil
 	p.start, p.afterCR = true, false
+	p.ignored = nil
 	p.release()
 }
 
@@ -265,9 +268,23 @@ func (p *Parser) addID(line, id []byte) {
 }
 
 func (p *Parser) ignore(line []byte) {
+	line = line[:min(len(line), maxShown)]
 	if p.trace != nil && p.trace.Ignored != nil {
-		p.trace.Ignored(validString(line[:min(len(line), maxShown)]))
+		p.trace.Ignored(validString(line))
 	}
+	p.keepIgnored(line)
+}
+
+// keepIgnored keeps a line that may explain how the stream ends: some servers report an
+// error in a way that is no event.
+func (p *Parser) keepIgnored(line []byte) {
+	if len(p.ignored) < maxKept {
+		p.ignored = append(p.ignored, bytes.Clone(line))
+		return
+	}
+	oldest := p.ignored[0]
+	copy(p.ignored, p.ignored[1:])
+	p.ignored[maxKept-1] = append(oldest[:0], line...)
 }
 
 // addData appends the data line buf[from:to] to the data of the block. The data
@@ -604,9 +621,13 @@ func (p *Parser) leave() {}
 // the data of its unfinished line, and whether data of it had begun to arrive.
 func (p *Parser) partial() (Event, bool) {
 	rest := p.buf[p.pos:p.end]
+	p.pos = p.end
 	cut := len(rest) > 0 && strings.HasPrefix("data", string(rest[:min(len(rest), len("data:"))]))
-	if hasPrefix(rest, "data:") {
-		p.addData(p.pos+valueAt(rest, len("data:")), p.end)
+	switch {
+	case hasPrefix(rest, "data:"):
+		p.addData(p.end-len(rest)+valueAt(rest, len("data:")), p.end)
+	case !beginsKnown(rest):
+		p.keepIgnored(rest[:min(len(rest), maxShown)])
 	}
 	if !p.hasData && !p.hasID && p.typ == "" {
 		return Event{}, cut
@@ -619,6 +640,17 @@ func (p *Parser) partial() (Event, bool) {
 		e.ID = validString(p.newID)
 	}
 	return e, p.hasData || cut
+}
+
+// beginsKnown reports whether a line that begins with b can have a meaning.
+func beginsKnown(b []byte) bool {
+	for _, name := range [...]string{":", "data:", "event:", "id:", "retry:"} {
+		n := min(len(b), len(name))
+		if string(b[:n]) == name[:n] {
+			return true
+		}
+	}
+	return false
 }
 
 // parseRetry returns the reconnection time of a retry field, which is given in

@@ -123,7 +123,7 @@ func (s *Stream) Next() bool {
 		case s.conn == nil:
 			s.connect()
 		case !s.parser.next():
-			s.disconnect(s.breakReason())
+			s.broken()
 		case s.deliver():
 			return true
 		}
@@ -307,11 +307,9 @@ func (s *Stream) connected(c *conn) {
 
 // deliver reports whether the parser's event is one for the caller.
 func (s *Stream) deliver() bool {
-	for _, done := range s.cfg.done {
-		if string(s.parser.Data()) == done {
-			s.end(nil)
-			return false
-		}
+	if s.isDone(s.parser.Data()) {
+		s.end(nil)
+		return false
 	}
 	if f := s.cfg.eventError; f != nil {
 		e := s.parser.Event()
@@ -328,30 +326,58 @@ func (s *Stream) deliver() bool {
 	return true
 }
 
-// breakReason returns why the parser has no more events: nil after a clean end.
-func (s *Stream) breakReason() error {
-	p := &s.parser
-	if s.conn.ctx.Err() != nil {
-		return &attemptError{where: s.where, err: s.conn.cause()}
+// isDone reports whether this is the data of an event that completes the stream.
+func (s *Stream) isDone(data []byte) bool {
+	for _, done := range s.cfg.done {
+		if string(data) == done {
+			return true
+		}
 	}
-	if errors.Is(p.err, ErrEventTooLarge) {
-		return &attemptError{where: s.where, err: p.err}
+	return false
+}
+
+// broken ends a connection on which there are no more events. A server that goes without
+// the blank line after the event of [WithDone] has completed the stream all the same.
+func (s *Stream) broken() {
+	p, c := &s.parser, s.conn
+	interrupted := c.ctx.Err() != nil && context.Cause(c.ctx) != errTimeout
+	switch {
+	case interrupted:
+		s.disconnect(&attemptError{where: s.where, err: c.cause()})
+		return
+	case errors.Is(p.err, ErrEventTooLarge):
+		s.disconnect(&attemptError{where: s.where, err: p.err})
+		return
 	}
 	partial, pending := p.partial()
-	err := p.readErr
-	if err == io.EOF {
-		if !pending && !s.cfg.completes() {
-			return nil
-		}
-		err = io.ErrUnexpectedEOF
+	switch {
+	case p.hasData && s.isDone([]byte(partial.Data)):
+		s.end(nil)
+	case c.ctx.Err() != nil:
+		s.disconnect(&attemptError{where: s.where, err: c.cause()})
+	case p.readErr == io.EOF && !pending && !s.cfg.completes():
+		s.disconnect(nil)
+	default:
+		s.disconnect(s.truncation(partial))
 	}
-	return &TruncatedError{
+}
+
+func (s *Stream) truncation(partial Event) *TruncatedError {
+	p := &s.parser
+	e := &TruncatedError{
 		Partial:     partial,
 		LastEventID: p.LastEventID(),
 		Events:      s.events,
-		Err:         redact(err),
+		Err:         io.ErrUnexpectedEOF,
 		where:       s.where,
 	}
+	if p.readErr != io.EOF {
+		e.Err = redact(p.readErr)
+	}
+	for _, line := range p.ignored {
+		e.Ignored = append(e.Ignored, validString(line))
+	}
+	return e
 }
 
 // disconnect ends the connection and decides what comes next.
@@ -656,16 +682,24 @@ type TruncatedError struct {
 	Events      int    // delivered before, by this connection
 	Err         error  // io.ErrUnexpectedEOF, or what reading returned
 
+	// Ignored has the last lines that were no field of the standard, up to 8 of up to 1 KiB,
+	// an unfinished last one included. A server or proxy that fails may write its reason
+	// there: a field called error, or plain JSON. They are not in the message.
+	Ignored []string
+
 	where string
 }
 
 func (e *TruncatedError) Error() string {
-	within := ""
+	also := ""
 	if e.Partial != (Event{}) {
-		within = ", within the next"
+		also = ", within the next"
+	}
+	if len(e.Ignored) > 0 {
+		also += ", with ignored lines"
 	}
 	return fmt.Sprintf("sse: %struncated after %s%s: %s",
-		e.where, count(e.Events, "event", "events"), within, inner(redact(cmp.Or(e.Err, io.ErrUnexpectedEOF))))
+		e.where, count(e.Events, "event", "events"), also, inner(redact(cmp.Or(e.Err, io.ErrUnexpectedEOF))))
 }
 
 func (e *TruncatedError) Unwrap() []error { return []error{e.Err, io.ErrUnexpectedEOF} }
