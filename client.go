@@ -121,7 +121,8 @@ type conn struct {
 	cancel context.CancelCauseFunc
 	where  string // names the request in messages
 	resp   *http.Response
-	unhook func() bool // stops ctx from closing the body
+	body   io.ReadCloser // of resp, as it came: others may replace it there
+	unhook func() bool   // stops ctx from closing the body
 
 	timer *time.Timer // cancels with errTimeout
 	limit error       // what errTimeout stands for
@@ -231,11 +232,11 @@ func (c *conn) openTimeout() time.Duration {
 
 // accept takes the answer as the body to read, or refuses it.
 func (c *conn) accept(resp *http.Response) error {
-	c.resp = resp
+	c.resp, c.body = resp, resp.Body
 	if c.cfg.idleTimeout > 0 || c.cfg.eventTimeout > 0 {
 		c.reads.start(c.cancel)
 	}
-	c.unhook = context.AfterFunc(c.ctx, func() { resp.Body.Close() })
+	c.unhook = context.AfterFunc(c.ctx, func() { c.body.Close() })
 	if resp.StatusCode == http.StatusNoContent {
 		return errNoContent
 	}
@@ -253,7 +254,7 @@ func (c *conn) refuse(resp *http.Response) error {
 		limit = c.cfg.maxEventSize
 	}
 	c.arm(ErrOpenTimeout, errorBodyTime)
-	body, _ := io.ReadAll(io.LimitReader(decoded(resp.Body, resp.Header), int64(limit)))
+	body, _ := io.ReadAll(io.LimitReader(decoded(c.body, resp.Header), int64(limit)))
 	c.disarm()
 	return &ResponseError{
 		StatusCode: resp.StatusCode,
@@ -268,10 +269,10 @@ func (c *conn) refuse(resp *http.Response) error {
 // only while Read waits: a slow consumer is no silent server.
 func (c *conn) Read(b []byte) (int, error) {
 	if c.reads.timer == nil {
-		return c.resp.Body.Read(b)
+		return c.body.Read(b)
 	}
 	c.limit = c.reads.begin(c.cfg.idleTimeout, c.cfg.eventTimeout)
-	n, err := c.resp.Body.Read(b)
+	n, err := c.body.Read(b)
 	c.reads.end()
 	return n, err
 }
@@ -331,7 +332,7 @@ func (c *conn) drain() {
 		return
 	}
 	c.arm(errTimeout, drainTime)
-	_, _ = io.CopyN(io.Discard, c.resp.Body, drainSize) // best effort: the stream is complete
+	_, _ = io.CopyN(io.Discard, c.body, drainSize) // best effort: the stream is complete
 	c.disarm()
 }
 
@@ -342,7 +343,7 @@ func (c *conn) close() {
 	mine := c.unhook != nil && c.unhook()
 	c.cancel(errFinished)
 	if mine {
-		c.resp.Body.Close()
+		c.body.Close()
 	}
 }
 

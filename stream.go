@@ -286,7 +286,7 @@ func (s *Stream) adopt(resp *http.Response) {
 		s.connected(c)
 		return
 	}
-	c.close()
+	s.release(c)
 	if err == errNoContent {
 		err = nil
 	}
@@ -384,8 +384,18 @@ func (s *Stream) truncation(partial Event) *TruncatedError {
 func (s *Stream) disconnect(reason error) {
 	c := s.conn
 	s.conn = nil
-	c.close()
+	s.release(c)
 	s.lost(reason, true)
+}
+
+// release closes a connection. A context that ends by that is the response's own, as some
+// packages make it that hand responses over: it is no wish to end the stream.
+func (s *Stream) release(c *conn) {
+	live := s.ctx.Err() == nil
+	c.close()
+	if live && s.ctx.Err() != nil {
+		s.ctx = context.WithoutCancel(s.ctx)
+	}
 }
 
 // lost decides what comes after an attempt, or, if opened, after a connection: the

@@ -210,6 +210,17 @@ func TestPanicInPrepare(t *testing.T) {
 	})
 }
 
+// A closeFunc calls a function when it is closed.
+type closeFunc struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (c closeFunc) Close() error {
+	c.closed()
+	return c.ReadCloser.Close()
+}
+
 func TestFromResponse(t *testing.T) {
 	in(t, "reads", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]")}))
@@ -249,6 +260,42 @@ func TestFromResponse(t *testing.T) {
 		_, ok := errors.AsType[*sse.TruncatedError](err)
 		require.True(t, ok)
 		require.ErrorContains(t, err, "sse: GET http://server.test/p: truncated")
+	})
+	for name, tt := range map[string]struct {
+		script Script
+		is     func(error) bool
+	}{
+		"truncated":   {Script{Data("a"), Cut()}, func(err error) bool { _, ok := errors.AsType[*sse.TruncatedError](err); return ok }},
+		"error event": {Script{Data("failed")}, func(err error) bool { _, ok := errors.AsType[*sse.EventError](err); return ok }},
+		"refused":     {Script{Answer(500)}, func(err error) bool { _, ok := errors.AsType[*sse.ResponseError](err); return ok }},
+	} {
+		in(t, "a context that ends with the body, "+name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(tt.script))
+			ctx, cancel := context.WithCancel(t.Context())
+			resp, err := srv.Client().Do(srv.Get("/").WithContext(ctx))
+			require.NoError(t, err)
+			resp.Body = closeFunc{resp.Body, cancel}
+			_, err = read(sse.FromResponse(resp, sse.WithDone("[DONE]"), sse.WithEventError(func(e sse.Event) error {
+				if e.Data == "failed" {
+					return errors.New("it has")
+				}
+				return nil
+			})))
+			require.True(t, tt.is(err), "%v", err)
+		})
+	}
+	in(t, "a body that is replaced later", func(t *testing.T) {
+		resp := &http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"text/event-stream"}},
+			Body:       io.NopCloser(strings.NewReader("data: a\n\n")),
+		}
+		s, err := sse.FromResponse(resp)
+		require.NoError(t, err)
+		resp.Body = io.NopCloser(strings.NewReader("data: b\n\n"))
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
 	})
 	in(t, "nil, or a bad option", func(t *testing.T) {
 		_, err := sse.FromResponse(nil)
@@ -479,7 +526,7 @@ func TestTrace(t *testing.T) {
 			`ignored "unknown: x"`,
 			`ignored "id: a\x00"`,
 			`ignored "retry: soon"`,
-			"disconnect sse: GET http://server.test/: truncated after 1 event: unexpected EOF",
+			"disconnect sse: GET http://server.test/: truncated after 1 event, with ignored lines: unexpected EOF",
 			"wait 1 1s true",
 			"request GET text/event-stream",
 			"wait 2 1s true",
