@@ -1,0 +1,137 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fetchsse/sse/ssetest"
+	"github.com/stretchr/testify/require"
+)
+
+// Wherever the response ends before its time, the answer is not taken for complete.
+func TestTruncated(t *testing.T) {
+	for provider, write := range writers {
+		t.Run(provider, func(t *testing.T) {
+			blocks := write([]string{"one ", "two ", "three"}, 1)
+			for n := range blocks {
+				stream := strings.Join(blocks[:n], "")
+				for _, script := range []ssetest.Script{
+					{ssetest.Open(), ssetest.Raw(stream)}, // a clean end
+					{ssetest.Open(), ssetest.Raw(stream), ssetest.Cut()},
+				} {
+					code, stdout, stderr := chat(t, "-provider", provider, "-url", server(t, script...).URL, "hello")
+					require.Equal(t, failed, code, stream)
+					require.Contains(t, stderr, "truncated", stream)
+					require.NotContains(t, stderr, "usage:", stream)
+					require.True(t, strings.HasPrefix("one two three\n", strings.TrimSuffix(stdout, "\n")), stdout)
+				}
+			}
+		})
+	}
+}
+
+func TestErrorInStream(t *testing.T) {
+	for name, c := range map[string]struct{ provider, block, want string }{
+		"openai":          {"openai", `data: {"error":{"message":"too busy","type":"server_error"}}`, "server_error: too busy"},
+		"openai type":     {"openai", "event: error\ndata: too busy", "too busy"},
+		"openai string":   {"openai", `data: {"error":"too busy"}`, "too busy"},
+		"responses":       {"responses", named("error", `,"code":"busy","message":"too busy"`), "too busy"},
+		"responses empty": {"responses", "event: error\ndata: {}", "{}"},
+		"responses failed": {
+			"responses", named("response.failed", `,"response":{"error":{"code":"x","message":"too busy"}}`), "too busy",
+		},
+		"anthropic": {
+			"anthropic", named("error", `,"error":{"type":"overloaded_error","message":"too busy"}`), "overloaded_error: too busy",
+		},
+		"gemini": {
+			"gemini", `data: {"error":{"code":503,"message":"too busy","status":"UNAVAILABLE"}}`, "UNAVAILABLE: too busy",
+		},
+		"gemini refusal": {"gemini", `data: {"promptFeedback":{"blockReason":"SAFETY"}}`, "refused: SAFETY"},
+		"no JSON":        {"openai", "data: <html>", "invalid character '<' looking for beginning of value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			blocks := writers[c.provider]([]string{"one ", "two"}, 1)
+			second := slices.IndexFunc(blocks, func(s string) bool { return strings.Contains(s, `"two"`) })
+			before := strings.Join(blocks[:second], "")
+			srv := server(t, ssetest.Raw(before+c.block+"\n\n"), ssetest.Stall())
+			code, stdout, stderr := chat(t, "-provider", c.provider, "-url", srv.URL, "hello")
+			require.Equal(t, failed, code)
+			require.Contains(t, stderr, c.want+"\narrived: ")
+			require.Equal(t, "one \n", stdout)
+		})
+	}
+}
+
+// An answer may be complete as a stream and still lack something.
+func TestStoppedEarly(t *testing.T) {
+	for provider, c := range map[string]struct{ stream, want string }{
+		"openai": {
+			"data: {\"choices\":[{\"delta\":{\"content\":\"one\"},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n", "length",
+		},
+		"responses": {
+			named("response.output_text.delta", `,"delta":"one"`) + named("response.incomplete",
+				`,"response":{"error":null,"incomplete_details":{"reason":"max_output_tokens"}}`), "max_output_tokens",
+		},
+		"anthropic": {
+			named("content_block_delta", `,"delta":{"type":"thinking_delta","thinking":"hm"}`) +
+				named("content_block_delta", `,"delta":{"type":"text_delta","text":"one"}`) +
+				named("message_delta", `,"delta":{"stop_reason":"max_tokens"}`) + named("message_stop", ""), "max_tokens",
+		},
+		"gemini": {
+			`data: {"candidates":[{"content":{"parts":[{"text":"one"}]},"finishReason":"MAX_TOKENS"}]}` + "\r\n\r\n", "MAX_TOKENS",
+		},
+	} {
+		t.Run(provider, func(t *testing.T) {
+			code, stdout, stderr := chat(t, "-provider", provider, "-url", server(t, ssetest.Raw(c.stream)).URL, "hello")
+			require.Equal(t, success, code, stderr)
+			require.Equal(t, "one\n", stdout)
+			require.Contains(t, stderr, "note: the model stopped early: "+c.want+"\nusage: unknown input")
+		})
+	}
+}
+
+func TestRequest(t *testing.T) {
+	const chatBody = `{"model":"m","messages":[{"role":"user","content":"hello"}],"stream":true`
+	for provider, c := range map[string]struct{ env, header, value, path, body string }{
+		"openai": {
+			"OPENAI_API_KEY", "Authorization", "Bearer secret", "/v1/chat/completions",
+			chatBody + `,"stream_options":{"include_usage":true}}`,
+		},
+		"responses": {
+			"OPENAI_API_KEY", "Authorization", "Bearer secret", "/v1/responses",
+			`{"model":"m","input":"hello","stream":true}`,
+		},
+		"anthropic": {"ANTHROPIC_API_KEY", "X-Api-Key", "secret", "/v1/messages", chatBody + `,"max_tokens":4096}`},
+		"gemini": {
+			"GEMINI_API_KEY", "X-Goog-Api-Key", "secret", "/v1/models/m:streamGenerateContent?alt=sse",
+			`{"contents":[{"role":"user","parts":[{"text":"hello"}]}]}`,
+		},
+	} {
+		t.Run(provider, func(t *testing.T) {
+			srv := server(t, ssetest.Raw(strings.Join(writers[provider]([]string{"one"}, 1), "")))
+			for _, key := range []string{"secret", ""} {
+				t.Setenv(c.env, key)
+				for _, url := range []string{srv.URL + "/v1", srv.URL + c.path} { // the base, and the full one
+					code, stdout, stderr := chat(t, "-provider", provider, "-model", "m", "-url", url, "hello")
+					require.Equal(t, success, code, stderr)
+					require.Equal(t, "one\n", stdout)
+					require.NotContains(t, stderr, "secret")
+				}
+			}
+			for i, req := range srv.Requests() {
+				require.Equal(t, c.path, req.Path)
+				require.JSONEq(t, c.body, string(req.Body))
+				if i < 2 {
+					require.Equal(t, c.value, req.Header.Get(c.header))
+				} else {
+					require.Empty(t, req.Header.Values(c.header))
+				}
+				if provider == "anthropic" {
+					require.Equal(t, "2023-06-01", req.Header.Get("Anthropic-Version"))
+				}
+			}
+			require.Len(t, srv.Requests(), 4)
+		})
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/fetchsse/sse/ssetest"
+	"github.com/stretchr/testify/require"
+)
+
+var writers = map[string]writer{
+	"openai":    writeOpenAI,
+	"responses": writeResponses,
+	"anthropic": writeAnthropic,
+	"gemini":    writeGemini,
+}
+
+// chat runs the program to its end.
+func chat(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader("from stdin\n"), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// server plays the script and speaks a provider's dialect, or something like it.
+func server(t *testing.T, script ...ssetest.Step) *ssetest.Server {
+	return ssetest.NewServer(t, ssetest.InOrder(script), ssetest.Loopback())
+}
+
+func TestEmbedded(t *testing.T) {
+	for provider := range dialects {
+		t.Run(provider, func(t *testing.T) {
+			code, stdout, stderr := chat(t, "-provider", provider, "-pause", "0", "hello", `"you"`)
+			require.Equal(t, success, code, stderr)
+			tokens := compose([]string{"hello", `"you"`})
+			require.Equal(t, strings.Join(tokens, "")+"\n", stdout)
+			require.Contains(t, stdout, `You wrote “hello "you"”`)
+			output := len(tokens)
+			if provider == "gemini" {
+				output += 3 // thoughts are paid for
+			}
+			want := fmt.Sprintf(`^usage: 2 input tokens, %d output tokens\nfirst token after [\d.µm]+s\n$`, output)
+			require.Regexp(t, want, stderr)
+		})
+	}
+}
+
+func TestPromptFromStdin(t *testing.T) {
+	code, stdout, stderr := chat(t, "-pause", "0")
+	require.Equal(t, success, code, stderr)
+	require.Contains(t, stdout, "You wrote “from stdin”")
+}
+
+func TestRefused(t *testing.T) {
+	t.Setenv("OPENAI_API_KEY", "secret")
+	const body = `{"error":{"message":"Incorrect API key provided."}}`
+	srv := server(t, ssetest.Answer(http.StatusUnauthorized, "Content-Type", "application/json"), ssetest.Raw(body))
+	code, stdout, stderr := chat(t, "-url", srv.URL, "hello")
+	require.Equal(t, failed, code)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, "401 Unauthorized\n"+body+"\n")
+	require.NotContains(t, stderr, "secret")
+}
+
+// A trigger cancels when a text was written, as a user would with Ctrl-C.
+type trigger struct {
+	written string
+	text    string
+	cancel  context.CancelFunc
+}
+
+func (w *trigger) Write(b []byte) (int, error) {
+	w.written += string(b)
+	if strings.Contains(w.written, w.text) {
+		w.cancel()
+	}
+	return len(b), nil
+}
+
+func TestCancel(t *testing.T) {
+	half := strings.Join(writeOpenAI([]string{"one ", "two"}, 1)[:4], "")
+	for name, c := range map[string]struct {
+		script ssetest.Script
+		stdout string // cancels when this was written,
+		stderr string // or this
+		want   string
+	}{
+		"answer":  {ssetest.Script{ssetest.Raw(half), ssetest.Stall()}, "two", "-", "3 events, 2 pieces of text, 7 characters"},
+		"waiting": {ssetest.Script{ssetest.Answer(http.StatusServiceUnavailable)}, "-", "trying again", "0 events"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			stdout, stderr := &trigger{text: c.stdout, cancel: cancel}, &trigger{text: c.stderr, cancel: cancel}
+			code := run(ctx, []string{"-url", server(t, c.script...).URL, "hello"}, nil, stdout, stderr)
+			require.Equal(t, interrupted, code)
+			require.Contains(t, stderr.written, "cancelled: context canceled\narrived: "+c.want)
+		})
+	}
+}
+
+func TestCancelBeforeHeaders(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	asked := ssetest.Check(func(*http.Request) { cancel() })
+	code := run(ctx, []string{"-url", server(t, asked, ssetest.Stall()).URL, "hello"}, nil, io.Discard, io.Discard)
+	require.Equal(t, interrupted, code)
+}
+
+// A canceller is a terminal at which nobody types anything but Ctrl-C.
+type canceller struct {
+	context.CancelFunc
+	io.Reader
+}
+
+func (c canceller) Read(b []byte) (int, error) {
+	c.CancelFunc()
+	return c.Reader.Read(b)
+}
+
+func TestCancelPrompt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	defer w.Close()
+	var stderr bytes.Buffer
+	require.Equal(t, interrupted, run(ctx, nil, canceller{cancel, r}, io.Discard, &stderr))
+	require.Contains(t, stderr.String(), "cancelled: context canceled\n")
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"-provider", "nobody", "hello"},
+		{"-url", "localhost/v1", "hello"},
+		{"-url", "://secret", "hello"},
+		{"-nonsense"},
+		{""},
+	} {
+		code, stdout, stderr := chat(t, args...)
+		require.Equal(t, usage, code, args)
+		require.Empty(t, stdout, args)
+		require.Contains(t, stderr, "Usage", args)
+		require.NotContains(t, stderr, "secret")
+	}
+	code, _, _ := chat(t, "-h")
+	require.Equal(t, success, code)
+}
