@@ -11,33 +11,39 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReadme finds every Go block of README.md in code that is compiled and run.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+// Every Go block of README.md and of the guides occurs in code that is compiled and run.
+func TestDocumentsQuoteCode(t *testing.T) {
+	documents, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllSubmatch(readme, -1)
-	require.NotEmpty(t, blocks)
-	sources := readmeSources(t)
-	for _, b := range blocks {
-		require.Contains(t, sources, unindented(b[1]), "example_test.go and examples/ have no such lines")
+	sources := quotable(t)
+	for _, name := range append(documents, "README.md") {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllSubmatch(text, -1)
+		require.NotEmpty(t, blocks, name)
+		for _, b := range blocks {
+			require.Contains(t, sources, unindented(b[1]), "%s: no example has these lines", name)
+		}
 	}
 }
 
-// readmeSources returns the code that README.md may quote.
-func readmeSources(t *testing.T) string {
+// quotable returns the code that documents may quote.
+func quotable(t *testing.T) string {
 	t.Helper()
-	example, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
-	all := unindented(example)
+	paths := []string{"example_test.go", "example_llm_test.go", "guide_test.go"}
 	require.NoError(t, filepath.WalkDir("examples", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" {
-			return err
+		if filepath.Ext(path) == ".go" {
+			paths = append(paths, path)
 		}
-		file, err := os.ReadFile(path)
-		all += unindented(file)
 		return err
 	}))
-	return all
+	var all strings.Builder
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		require.NoError(t, err)
+		all.WriteString(unindented(file))
+	}
+	return all.String()
 }
 
 // unindented returns text with a line break before the first line, so that a quote

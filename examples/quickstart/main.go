@@ -65,9 +65,9 @@ func ask(ctx context.Context, url string) error {
 
 // failure returns the error that an event reports, if it does.
 func failure(e sse.Event) error {
-	var v struct{ Error *struct{ Message string } }
-	if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil {
-		return errors.New(v.Error.Message)
+	var v struct{ Error any } // nil for a chunk without one, and for "error":null
+	if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil || e.Type == "error" {
+		return errors.New(e.Data)
 	}
 	return nil
 }

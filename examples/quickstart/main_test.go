@@ -63,8 +63,10 @@ func TestQuickstartTruncated(t *testing.T) {
 }
 
 func TestQuickstartErrorEvent(t *testing.T) {
-	_, err := quickstart(t, tokens+`data: {"error":{"message":"overloaded"}}`+"\n\n")
-	failed := new(exec.ExitError)
-	require.ErrorAs(t, err, &failed)
-	require.Contains(t, string(failed.Stderr), "error event: overloaded")
+	for _, block := range []string{`data: {"error":{"message":"overloaded"}}`, `data: {"error":"overloaded"}`, "event: error\ndata: overloaded"} {
+		_, err := quickstart(t, tokens+block+"\n\n")
+		failed := new(exec.ExitError)
+		require.ErrorAs(t, err, &failed)
+		require.Regexp(t, "error event: .*overloaded", string(failed.Stderr))
+	}
 }
