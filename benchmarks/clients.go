@@ -29,7 +29,11 @@ type Handler func(id string, data []byte) bool
 type Client struct {
 	Name string
 	Raw  bool // on gets bytes as they were read, not events
-	Run  func(ctx context.Context, hc *http.Client, url string, on Handler) error
+
+	// Buffers is the size of the buffers of the transport's connections, 0 for its default.
+	Buffers int
+
+	Run func(ctx context.Context, hc *http.Client, url string, on Handler) error
 }
 
 // Clients returns the clients that are measured, the bare read loop first: what a
@@ -46,6 +50,7 @@ func Clients() []Client {
 		{Name: "sse-timeouts", Run: fetch(false, timeouts...)},
 		{Name: "sse-subscribe", Run: subscribe()},
 		{Name: "sse-subscribe-timeouts", Run: subscribe(timeouts...)},
+		{Name: "sse-small-buffers", Run: subscribe(), Buffers: 512},
 		{Name: "openai-go", Run: clientOpenAI},
 		{Name: "anthropic-sdk-go", Run: clientAnthropic},
 		{Name: "ogen", Run: clientOgen},

@@ -141,6 +141,8 @@ func (j Job) idle() (Result, error) {
 		runtime.MemProfileRate = 1
 	}
 	hc := j.httpClient()
+	t := hc.Transport.(*http.Transport)
+	t.ReadBufferSize, t.WriteBufferSize = c.Buffers, c.Buffers
 	url := j.url("/idle?size=" + strconv.Itoa(j.Size))
 	before := weigh()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -63,23 +63,33 @@ func Peers() []Peer {
 	}
 }
 
-// CopyFloor is what an event costs at least that is larger than a read: the reads and
-// one copy of its bytes.
-func CopyFloor() Peer {
-	var dst []byte
-	return Peer{Name: "copy-floor", Floor: true, Run: func(r *Reader, w *Workload, _ *Sink) error {
-		if len(dst) < len(w.Stream) {
-			dst = make([]byte, len(w.Stream))
-		}
-		buf := make([]byte, min(r.size, 64<<10))
-		for at := 0; ; {
-			n, err := r.Read(buf)
-			if err != nil {
-				return nil
+// CopyFloors are what an event costs at least that is larger than a read: the reads and
+// one copy of its bytes, into the same buffer again and again, or into a new one each
+// time.
+func CopyFloors() []Peer {
+	var used []byte
+	return []Peer{
+		{Name: "copy-floor", Floor: true, Run: func(r *Reader, w *Workload, _ *Sink) error {
+			if len(used) < len(w.Stream) {
+				used = make([]byte, len(w.Stream))
 			}
-			at += copy(dst[at:], buf[:n])
+			return copyAll(used, r)
+		}},
+		{Name: "copy-floor-new", Floor: true, Run: func(r *Reader, w *Workload, _ *Sink) error {
+			return copyAll(make([]byte, len(w.Stream)), r)
+		}},
+	}
+}
+
+func copyAll(dst []byte, r *Reader) error {
+	buf := make([]byte, min(r.size, 64<<10))
+	for at := 0; ; {
+		n, err := r.Read(buf)
+		if err != nil {
+			return nil
 		}
-	}}
+		at += copy(dst[at:], buf[:n])
+	}
 }
 
 // scanFloor finds the line ends with reads of the same size into one buffer.

@@ -70,7 +70,7 @@ func BenchmarkParser(b *testing.B) {
 func BenchmarkLarge(b *testing.B) {
 	w := Large()
 	reads := Reads{"1KiB", 1 << 10}
-	for _, p := range append(Peers(), CopyFloor()) {
+	for _, p := range append(Peers(), CopyFloors()...) {
 		b.Run("peer="+p.Name, func(b *testing.B) {
 			if _, err := Verify(p, &w, reads, 20*time.Second); err != nil {
 				b.Skip(err)

@@ -200,7 +200,7 @@ func (c *comparison) parserCells() []cell {
 	if c.short {
 		limit = passLimit
 	}
-	for _, p := range append(benchmarks.Peers(), benchmarks.CopyFloor()) {
+	for _, p := range append(benchmarks.Peers(), benchmarks.CopyFloors()...) {
 		cells = c.verified(cells, p, &large, largeReads, limit)
 	}
 	return cells
@@ -324,7 +324,7 @@ func (c *comparison) latency() {
 // idleClients are the clients whose idle streams are weighed: the others once, what the
 // targets are about in three rounds.
 var (
-	idleClients = []string{"bare-loop", "bare-512", "sse-data", "sse-subscribe", "sse-subscribe-timeouts"}
+	idleClients = []string{"bare-loop", "bare-512", "sse-data", "sse-subscribe", "sse-subscribe-timeouts", "sse-small-buffers"}
 	idleOnce    = []string{"openai-go", "anthropic-sdk-go", "ogen", "tmaxmax", "launchdarkly", "r3labs", "resty"}
 	idleSizes   = []int{300, 16 << 10}
 )

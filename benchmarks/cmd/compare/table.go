@@ -74,7 +74,11 @@ func label(name string) string {
 	case "scan-floor":
 		return "*scan floor*"
 	case "copy-floor":
-		return "*copy floor*"
+		return "*copy floor*, the same buffer"
+	case "copy-floor-new":
+		return "*copy floor*, a new buffer"
+	case "sse-small-buffers":
+		return "**this library**, `Subscribe`, buffers of 512 B"
 	case "bare-loop":
 		return "*bare loop*"
 	case "bare-512":
@@ -230,7 +234,7 @@ func (c *comparison) parserTables(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "### One event of 8 MiB, reads of 1 KiB\n\n")
 	header(b, "", "time")
-	for _, p := range append([]benchmarks.Peer{benchmarks.CopyFloor()}, benchmarks.Peers()...) {
+	for _, p := range append(benchmarks.CopyFloors(), benchmarks.Peers()...) {
 		row(b, label(p.Name), c.value(parserName("8MiB", largeReads.Name, p.Name), "ns/event", nanoseconds))
 	}
 	b.WriteString("\n")
