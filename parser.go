@@ -53,14 +53,16 @@ type Parser struct {
 	start   bool    // nothing but a possible byte order mark has been seen
 	afterCR bool    // the last byte read was a CR: an LF that follows belongs to it
 
-	// The block under way, or the one that Next has dispatched.
-	hasData  bool
-	from, to int    // its data, joined, is buf[from:to]
-	typ      string // its event field
-	hasID    bool   // it has a valid id field,
-	newID    []byte // with this value
-	data     []byte // its data when it was dispatched, nil before
-	fixed    []byte // holds the data when ill-formed UTF-8 had to be replaced
+	// The block under way, or the one that Next has dispatched. Setting a pointer for each
+	// event would cost more than all the rest while the garbage collector is at work.
+	hasData    bool
+	dispatched bool
+	from, to   int  // its data, joined, is buf[from:to],
+	replaced   bool // or fixed, when ill-formed UTF-8 had to be replaced
+	fixed      []byte
+	typ        string // its event field
+	hasID      bool   // it has a valid id field,
+	newID      []byte // with this value
 
 	// What outlives events.
 	lastID    []byte
@@ -309,9 +311,9 @@ func (p *Parser) dispatch() bool {
 		p.clearBlock()
 		return false
 	}
-	p.data = p.buf[p.from:p.to:p.to]
+	p.dispatched = true
 	if p.high < p.pos {
-		p.data = p.valid(p.data)
+		p.replace()
 	}
 	return true
 }
@@ -330,18 +332,19 @@ func (p *Parser) commitID() {
 }
 
 func (p *Parser) clearBlock() {
-	p.hasData, p.typ, p.hasID, p.data = false, "", false, nil
+	p.hasData, p.hasID, p.dispatched, p.replaced = false, false, false, false
+	if p.typ != "" {
+		p.typ = ""
+	}
 }
 
-// valid returns the data b with ill-formed UTF-8 replaced. Decoding it once per event
-// is decoding the stream: no character reaches over a line end.
-func (p *Parser) valid(b []byte) []byte {
+// replace replaces ill-formed UTF-8 in the data. Decoding it once per event is decoding
+// the stream: no character reaches over a line end.
+func (p *Parser) replace() {
 	p.high = nonASCII(p.buf[:p.end], p.pos)
-	if isValid(b) {
-		return b
+	if data := p.buf[p.from:p.to]; !isValid(data) {
+		p.fixed, p.replaced = appendValid(p.fixed[:0], data), true
 	}
-	p.fixed = appendValid(p.fixed[:0], b)
-	return p.fixed
 }
 
 // intern returns b as a string, without allocating for a type seen before.
@@ -548,32 +551,41 @@ func (p *Parser) fail() {
 // Event returns the event of the last call of [Parser.Next], a copy that the
 // caller may keep. It allocates once. Without an event it is the zero Event.
 func (p *Parser) Event() Event {
-	if p.data == nil {
+	if !p.dispatched {
 		return Event{}
 	}
-	if p.idFresh || len(p.data) > maxJoined {
-		return Event{Type: p.Type(), Data: string(p.data), ID: p.LastEventID()}
+	data := p.Data()
+	if p.idFresh || len(data) > maxJoined {
+		return Event{Type: p.Type(), Data: string(data), ID: p.LastEventID()}
 	}
 	// A new ID lies behind the data in the same string. Not so for large data,
 	// which an ID that is kept must not keep in memory.
 	var b strings.Builder
-	b.Grow(len(p.data) + len(p.lastID))
-	b.Write(p.data)
+	b.Grow(len(data) + len(p.lastID))
+	b.Write(data)
 	b.Write(p.lastID)
 	both := b.String()
-	p.lastIDStr, p.idFresh = both[len(p.data):], true
-	return Event{Type: p.Type(), Data: both[:len(p.data)], ID: p.lastIDStr}
+	p.lastIDStr, p.idFresh = both[len(data):], true
+	return Event{Type: p.Type(), Data: both[:len(data)], ID: p.lastIDStr}
 }
 
 // Data returns the data of the last event without a copy. The bytes are the
 // parser's: they are valid until the next call of [Parser.Next]. Without an event
 // they are nil.
-func (p *Parser) Data() []byte { return p.data }
+func (p *Parser) Data() []byte {
+	switch {
+	case !p.dispatched:
+		return nil
+	case p.replaced:
+		return p.fixed
+	}
+	return p.buf[p.from:p.to:p.to]
+}
 
 // Type returns the type of the last event, "message" if its block names none, or
 // "" without an event.
 func (p *Parser) Type() string {
-	if p.data == nil {
+	if !p.dispatched {
 		return ""
 	}
 	return cmp.Or(p.typ, "message")
