@@ -65,9 +65,9 @@
 // has set one, up to a tenth over so that clients do not come back in one moment, and at
 // most an hour. Every other wait is the backoff policy's ([WithBackOff]): by default 1,
 // 2, 4 … 30 s, give or take half, starting from the reconnection time and never under
-// it, nor under 100 ms. Retry-After raises a wait, to an hour at most. [WithRetryPolicy] has the last word. Whoever handles each
-// event before asking for the next gets every event at least once, from a server that
-// resumes after Last-Event-ID.
+// it, nor under 100 ms. Retry-After raises a wait, to an hour at most. [WithRetryPolicy]
+// has the last word. Whoever handles each event before asking for the next gets every
+// event at least once, from a server that resumes after Last-Event-ID.
 //
 // # Requests
 //
@@ -84,14 +84,20 @@
 // and [ErrClosed] come as they are; [*ResponseError], [*TruncatedError],
 // [*EventError], [ErrOpenTimeout], [ErrIdleTimeout], [ErrEventTimeout] and
 // [ErrEventTooLarge] come with the request they belong to and, if retries came before,
-// their number. A [*DecodeError] is about one event and ends nothing. Messages name method, scheme, host and path, and never a query, a
-// header value or an unbounded piece of what the server sent.
+// their number. A [*DecodeError] is about one event and ends nothing. Messages name
+// method, scheme, host and path, and never a query, a header value or an unbounded piece
+// of what the server sent.
 //
 // # Limits
 //
-// A block may have 16 MiB ([WithMaxEventSize]); memory is the block under way and a
-// small buffer. The wait for response headers is bounded by 2 minutes
+// A block may have 16 MiB ([WithMaxEventSize]); memory is the block under way, and a small
+// buffer while nothing comes. What a large event needed goes to a pool, and with the next
+// garbage collections. The wait for response headers is bounded by 2 minutes
 // ([WithOpenTimeout]); set less where the server answers at once. Set [WithIdleTimeout]
 // where the server sends keep-alives: a dead connection may otherwise stay silent for
 // ever.
+//
+// A stream that waits holds little more than net/http does, which over HTTP/1.1 is mostly
+// the buffers of the connection: with tens of thousands of them, set ReadBufferSize and
+// WriteBufferSize of the [http.Transport] to 512, or use HTTP/2.
 package sse

@@ -193,9 +193,10 @@ func WithMaxEventSize(n int) Option {
 }
 
 // WithDone completes the stream at an event whose data is exactly one of these
-// strings, such as "[DONE]". The event is not delivered. A stream that ends before
-// is truncated. Next then waits for the end of the response, 100 ms at most, so that the
-// connection can be used again. Without arguments it takes an earlier WithDone back.
+// strings, such as "[DONE]". The event is not delivered; it counts without its blank
+// line, too, if the stream ends there. A stream that ends before is truncated. Next then
+// waits for the end of the response, 100 ms at most, so that the connection can be used
+// again. Without arguments it takes an earlier WithDone back.
 func WithDone(data ...string) Option {
 	return func(c *config) { c.done = slices.Clone(data) }
 }
