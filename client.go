@@ -725,6 +725,9 @@ func (e *ResponseError) Error() string {
 	default:
 		status += fmt.Sprintf(", but with the content encoding %.60q, which this package cannot decode", contentEncoding(e.Header))
 	}
+	if e.RetryAfter > 0 {
+		status += fmt.Sprintf(", to be tried again after %v", e.RetryAfter)
+	}
 	return "sse: " + e.where + status
 }
 

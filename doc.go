@@ -51,7 +51,7 @@
 //	event over the limit                 ErrEventTooLarge          ErrEventTooLarge
 //	error event (WithEventError)         *EventError               *EventError
 //	context done                         context.Cause             context.Cause
-//	Close                                ErrClosed                 ErrClosed
+//	Close, if it interrupts something    ErrClosed                 ErrClosed
 //
 // (1) Unless Retry-After asks for more than a minute: then it is a *ResponseError.
 // (2) GET, HEAD, OPTIONS, PUT, DELETE, or a request with an Idempotency-Key or
@@ -81,12 +81,18 @@
 // # Errors
 //
 // Test them with [errors.Is] and [errors.As]. In this order: the cause of the context
-// and [ErrClosed] come as they are; [*ResponseError], [*TruncatedError],
+// (ask its Err whether it has ended: the cause can be any error) and [ErrClosed] come as
+// they are; [*ResponseError], [*TruncatedError],
 // [*EventError], [ErrOpenTimeout], [ErrIdleTimeout], [ErrEventTimeout] and
 // [ErrEventTooLarge] come with the request they belong to and, if retries came before,
 // their number. A [*DecodeError] is about one event and ends nothing. Messages name
 // method, scheme, host and path, and never a query, a header value or an unbounded piece
 // of what the server sent.
+//
+// Where the server says how its answers end, tell it: [WithDone] or [WithTerminator], and
+// [WithEventError] for the errors that it puts into the stream, which is asked first.
+// docs/llm.md in the repository lists what the services do that answer for language
+// models.
 //
 // # Limits
 //

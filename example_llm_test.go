@@ -26,9 +26,9 @@ data: {"error":{"message":"overloaded"}}
 
 	stream, err := sse.Fetch(newPost(srv.URL), sse.WithDone("[DONE]"),
 		sse.WithEventError(func(e sse.Event) error {
-			var v struct{ Error *struct{ Message string } }
-			if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil {
-				return errors.New(v.Error.Message)
+			var v struct{ Error any } // nil for a chunk without one, and for "error":null
+			if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil || e.Type == "error" {
+				return errors.New(e.Data)
 			}
 			return nil
 		}))
@@ -49,7 +49,7 @@ data: {"error":{"message":"overloaded"}}
 	}
 	// Output:
 	// Good
-	// the service has failed: overloaded
+	// the service has failed: {"error":{"message":"overloaded"}}
 }
 
 // Anthropic Messages: the last event is message_stop, and an error is an event of its

@@ -68,9 +68,9 @@ var guide = []struct {
 		script: Script{Data(`{"error":null}`, `{"error":{"message":"overloaded"}}`)},
 		read: func(req *http.Request, out io.Writer) error {
 			failure := func(e sse.Event) error {
-				var v struct{ Error *struct{ Message string } }
-				if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil {
-					return errors.New(v.Error.Message)
+				var v struct{ Error any } // nil for a chunk without one, and for "error":null
+				if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil || e.Type == "error" {
+					return errors.New(e.Data)
 				}
 				return nil
 			}
@@ -81,7 +81,7 @@ var guide = []struct {
 			return printAll(stream, out)
 		},
 		out: `{"error":null}`,
-		err: "error event: overloaded",
+		err: `error event: {"error":{"message":"overloaded"}}`,
 	},
 	{
 		name:   "a reason outside of any event",
@@ -166,14 +166,14 @@ var guide = []struct {
 		read: func(req *http.Request, out io.Writer) error {
 			stream, err := sse.Fetch(req)
 			if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
-				return fmt.Errorf("%w, again in %v: %.300s", err, refusal.RetryAfter, refusal.Body)
+				return fmt.Errorf("%w: %.300s", err, refusal.Body) // refusal.RetryAfter says when to come back
 			}
 			if err != nil {
 				return err
 			}
 			return printAll(stream, out)
 		},
-		err: "429 Too Many Requests, again in 1m30s: quota used up",
+		err: "429 Too Many Requests, to be tried again after 1m30s: quota used up",
 	},
 	{
 		name:   "a chunk that is no JSON",

@@ -220,7 +220,7 @@ func WithTrace(t *Trace) Option {
 }
 
 // WithLogger logs the life of connections to l: connecting (level debug), connected,
-// disconnected, waiting, and ended (level warn if by an error). It never logs
+// disconnected, waiting, and ended (level warn if by an error that is no interruption). It never logs
 // payloads, header values or query strings. The default logs nothing.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) { c.logger = l }

@@ -512,9 +512,9 @@ func (s *Stream) end(err error) {
 		s.held.discard()
 	}
 	s.parser.reset(nil)
-	level := slog.LevelInfo
-	if err != nil {
-		level = slog.LevelWarn
+	level := slog.LevelWarn
+	if err == nil || err == ErrClosed || s.ctx.Err() != nil { // as the program wanted it
+		level = slog.LevelInfo
 	}
 	s.log(level, "sse: ended", err)
 }
@@ -648,7 +648,7 @@ type Source interface {
 }
 
 // Decode returns an iterator over the data of the events as JSON, decoded into a T
-// each. Data that does not fit is a [*DecodeError] beside a zero T; the loop may go
+// each. Within the loop, the methods of s tell more of the event, such as its type. Data that does not fit is a [*DecodeError] beside a zero T; the loop may go
 // on after it. Otherwise it is like [Stream.Events] and [Parser.Events].
 func Decode[T any](s Source) iter.Seq2[T, error] {
 	return each(s, func() (T, error) {

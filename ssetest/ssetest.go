@@ -33,10 +33,12 @@
 //
 // The server runs in memory by default, and then works inside a bubble of
 // testing/synctest: waits take no time, and a goroutine that the program leaves behind
-// fails the test. A wait for Retry-After, or by a constant backoff policy, can be asserted
-// exactly; package sse varies the others. Only [Server.Client] reaches the server. With
-// [Loopback] it listens on a real socket, outside of bubbles; with [HTTP2] it speaks
-// HTTP/2. It records every request and is closed when the test ends.
+// fails the test, unless it is one that the end of the server ends; [Server.Open] tells
+// whether a connection was left open. Make the server inside the bubble. A wait for
+// Retry-After, or by a constant backoff policy, can be asserted exactly; package sse
+// varies the others. Only [Server.Client] reaches the server. With [Loopback] it listens
+// on a real socket, outside of bubbles; with [HTTP2] it speaks HTTP/2. It records every
+// request and is closed when the test ends.
 package ssetest
 
 import (
@@ -256,7 +258,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.requests[n].Body = body
 		s.mu.Unlock()
 	}
-	x := &exchange{server: s, w: w, r: r, flush: http.NewResponseController(w)}
+	x := &exchange{server: s, n: n, w: w, r: r, flush: http.NewResponseController(w)}
 	for _, step := range script {
 		if r.Context().Err() != nil {
 			return
@@ -282,6 +284,7 @@ func (s *Server) record(r *http.Request) int {
 // An exchange is the request that a script answers.
 type exchange struct {
 	server *Server
+	n      int // of the request, from 0
 	w      http.ResponseWriter
 	r      *http.Request
 	flush  *http.ResponseController
@@ -342,7 +345,7 @@ func Check(f func(r *http.Request)) Step { return step(func(x *exchange) { f(x.r
 func WantHeader(key, want string) Step {
 	return step(func(x *exchange) {
 		if got := x.r.Header.Get(key); got != want {
-			x.server.t.Errorf("ssetest: %s %s: header %s is %q, want %q", x.r.Method, x.r.URL.Path, key, got, want)
+			x.server.t.Errorf("ssetest: request %d, %s %s: header %s is %q, want %q", x.n, x.r.Method, x.r.URL.Path, key, got, want)
 		}
 	})
 }

@@ -3,7 +3,7 @@
 // in the format of the provider: neither a key nor a network is needed.
 //
 //	go run ./examples/chat "hello"
-//	go run ./examples/chat -provider anthropic <question.txt
+//	go run ./examples/chat -provider anthropic <question.txt # flags come before the question
 //
 // With -url it asks any server that speaks the provider's dialect. The key comes from
 // the environment and is sent in a header; without one none is sent.

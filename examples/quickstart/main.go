@@ -37,7 +37,9 @@ func ask(ctx context.Context, url string) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+os.Getenv("API_KEY"))
+	if key := os.Getenv("API_KEY"); key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
 
 	// Such a server ends a whole answer with [DONE]; without it, the answer is cut. When
 	// it fails in the middle of one, it says so in an event.
