@@ -156,7 +156,7 @@ const (
 // last event ID, the defaults, and WithPrepare's last word.
 func (c *conn) prepare(req *http.Request, id string) error {
 	setHeaders(req, c.cfg.headers)
-	req.Header.Del(lastEventID)
+	takeID(req.Header)
 	if id = strings.Trim(id, " \t"); id != "" { // HTTP carries no white space around a value
 		req.Header.Set(lastEventID, id)
 	}
@@ -174,6 +174,20 @@ func (c *conn) prepare(req *http.Request, id string) error {
 }
 
 const lastEventID = "Last-Event-Id" // in the form that net/http gives to header keys
+
+// takeID takes the last event ID from h, whatever the case of its key: a map may have been
+// written by hand.
+func takeID(h http.Header) (id string) {
+	for key, values := range h {
+		if strings.EqualFold(key, lastEventID) {
+			delete(h, key)
+			if len(values) > 0 {
+				id = values[0]
+			}
+		}
+	}
+	return id
+}
 
 // defaultHeaders are set where the caller has set nothing. Identity, because a
 // compressing proxy may hold events back; what is compressed all the same is decoded.
@@ -206,7 +220,9 @@ func (c *conn) open(req *http.Request) (reach, error) {
 		hooks.Request(req)
 	}
 	resp, err := t.client().Do(req)
-	c.disarm()
+	if c.timer != nil && !c.timer.Stop() {
+		<-c.ctx.Done() // it has fired, and must not end what comes after
+	}
 	c.timer = nil // a stream may last for weeks without it
 	r := t.reach(req)
 	switch {

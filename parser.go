@@ -105,7 +105,7 @@ func NewParser(r io.Reader, opts ...Option) *Parser {
 }
 
 func (p *Parser) init(cfg *config) {
-	p.max = cfg.maxEventSize
+	p.max = min(cfg.maxEventSize, math.MaxInt/2) // so that sums do not overflow
 	p.trace = cfg.trace
 	p.lastID = []byte(cfg.lastEventID)
 	p.lastIDStr, p.idFresh = cfg.lastEventID, true
@@ -114,18 +114,20 @@ func (p *Parser) init(cfg *config) {
 // reset makes p read a new stream from r: what belongs to the old one goes, the
 // last event ID and the reconnection time stay.
 func (p *Parser) reset(r io.Reader) {
+	p.release()
 	p.r, p.err, p.readErr = r, nil, nil
 	p.start, p.afterCR = true, false
 	p.ignored = nil
-	p.release()
 }
 
 // release lets go of the bytes at hand, which nobody reads any more: this is within a
-// call of Next.
+// call of Next. A reader that has failed may have left somebody behind who still writes.
 func (p *Parser) release() {
 	p.clearBlock()
 	p.block, p.pos, p.lf, p.cr, p.high, p.end = 0, 0, 0, 0, 0, 0
-	giveBack(p.pooled)
+	if p.readErr == nil || p.readErr == io.EOF {
+		giveBack(p.pooled)
+	}
 	p.buf, p.pooled, p.fixed = nil, nil, nil
 }
 
@@ -629,12 +631,12 @@ func (p *Parser) claim() bool {
 
 func (p *Parser) leave() {}
 
-// partial returns the block that the end of the stream has left unfinished, with
-// the data of its unfinished line, and whether data of it had begun to arrive.
-func (p *Parser) partial() (Event, bool) {
+// partial returns the block that the end of the stream has left unfinished, with the data
+// of its unfinished line, and whether that line may have become data, or more data.
+func (p *Parser) partial() (e Event, cut bool) {
 	rest := p.buf[p.pos:p.end]
 	p.pos = p.end
-	cut := len(rest) > 0 && strings.HasPrefix("data", string(rest[:min(len(rest), len("data:"))]))
+	cut = len(rest) > 0 && strings.HasPrefix("data", string(rest[:min(len(rest), len("data:"))]))
 	switch {
 	case hasPrefix(rest, "data:"):
 		p.addData(p.end-len(rest)+valueAt(rest, len("data:")), p.end)
@@ -644,14 +646,14 @@ func (p *Parser) partial() (Event, bool) {
 	if !p.hasData && !p.hasID && p.typ == "" {
 		return Event{}, cut
 	}
-	e := Event{Type: cmp.Or(p.typ, "message"), ID: p.LastEventID()}
+	e = Event{Type: cmp.Or(p.typ, "message"), ID: p.LastEventID()}
 	if p.hasData {
 		e.Data = validString(p.buf[p.from:p.to])
 	}
 	if p.hasID {
 		e.ID = validString(p.newID)
 	}
-	return e, p.hasData || cut
+	return e, cut
 }
 
 // beginsKnown reports whether a line that begins with b can have a meaning.

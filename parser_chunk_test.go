@@ -103,6 +103,7 @@ func sight(r io.Reader, opts ...Option) sighting {
 	s.err = p.Err()
 	if s.err == nil {
 		s.unfinished, s.pending = p.partial()
+		s.pending = s.pending || p.hasData
 	}
 	return s
 }

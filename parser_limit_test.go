@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -82,6 +83,13 @@ func checkLimit(t *testing.T, stream string, limit int, tooLarge bool) {
 }
 
 // The smallest limit leaves room for blank lines, and for a byte order mark.
+func TestParserLimitHuge(t *testing.T) {
+	data := strings.Repeat("x", 100_000)
+	p := NewParser(strings.NewReader("data: "+data+"\n\n"), WithMaxEventSize(math.MaxInt))
+	require.True(t, p.Next())
+	require.Len(t, p.Data(), len(data))
+}
+
 func TestParserLimitOne(t *testing.T) {
 	for _, stream := range []string{"\n\n\r\r\n", "\uFEFF\n\n", "\uFEFF", "\uFEFFx\n\n", "x\n\nx\n\nx"} {
 		checkLimit(t, stream, 1, false)

@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -174,4 +175,35 @@ func TestRedactKeepsTheCause(t *testing.T) {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		require.NotContains(t, e.Error(), "secret")
 	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// An outage may last, and a stream that waits for its end holds no buffer, whatever had
+// come of the event that was cut.
+func TestWaitHoldsNoBuffer(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	hc := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"text/event-stream"}},
+			Body:       io.NopCloser(strings.NewReader("data: a\n\ndata: " + strings.Repeat("x", 1<<20))),
+			Request:    r,
+		}, nil
+	})}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://server.test/", nil)
+	require.NoError(t, err)
+	var s *Stream
+	waited := false
+	s, err = Subscribe(req, WithHTTPClient(hc), WithTrace(&Trace{Wait: func(Attempt) {
+		waited = true
+		require.Empty(t, s.parser.buf)
+		cancel()
+	}}))
+	require.NoError(t, err)
+	require.True(t, s.Next())
+	require.False(t, s.Next())
+	require.True(t, waited)
 }

@@ -45,6 +45,15 @@ func TestPlaceInTheStream(t *testing.T) {
 		{name: "UTF-8", stream: "id: ünï→✓\ndata: a\n\n", want: "ünï→✓"},
 		{name: "tab", stream: "id: a\tb\ndata: a\n\n", want: "a\tb"},
 	}
+	in(t, "a header whose key was written by hand", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\n")}, gone))
+		req := srv.Get("/")
+		req.Header["last-event-ID"] = []string{"0"}
+		_, err := read(client(srv).Subscribe(req))
+		require.NoError(t, err)
+		require.Equal(t, []string{"0", "1"}, sentIDs(srv))
+		require.Equal(t, []string{"0"}, req.Header["last-event-ID"])
+	})
 	for _, tt := range tests {
 		in(t, tt.name, func(t *testing.T) {
 			srv := NewServer(t, InOrder(Script{Raw(tt.stream)}, gone))

@@ -108,7 +108,7 @@ func configure(req *http.Request, standing bool, opts ...[]Option) (*Stream, err
 // givenID returns the Last-Event-ID that the caller has put into the headers.
 func givenID(req *http.Request, headers []header) string {
 	r := http.Request{Header: http.Header{}}
-	r.Header.Set(lastEventID, req.Header.Get(lastEventID))
+	r.Header.Set(lastEventID, takeID(req.Header.Clone()))
 	setHeaders(&r, headers)
 	return r.Header.Get(lastEventID)
 }
@@ -141,8 +141,26 @@ func (s *Stream) over() bool {
 		s.end(context.Cause(s.ctx))
 	case s.closed.Load():
 		s.end(ErrClosed)
+	default:
+		if cause := s.interruption(); cause != nil {
+			s.end(cause)
+		}
 	}
 	return s.ended
+}
+
+// interruption returns why the caller has ended the connection under way, if that is so
+// and the response was not at its end by itself.
+func (s *Stream) interruption() error {
+	if s.conn == nil || s.parser.readErr == io.EOF {
+		return nil
+	}
+	switch cause := context.Cause(s.conn.ctx); cause {
+	case errTimeout, errReconnect:
+		return nil
+	default:
+		return cause
+	}
 }
 
 // connect makes the next attempt: it waits, makes the request and sends it.
@@ -233,7 +251,7 @@ func (s *Stream) resumed(c *conn, req *http.Request) (*http.Request, string, err
 	if err := checkRequest(req); err != nil {
 		return nil, "", fmt.Errorf("WithResume: %w", err)
 	}
-	id := req.Header.Get(lastEventID)
+	id := takeID(req.Header.Clone())
 	if id == "" && isHeaderValue(s.parser.LastEventID()) {
 		id = s.parser.LastEventID()
 	}
@@ -280,13 +298,19 @@ func (s *Stream) adopt(resp *http.Response) {
 	s.first, s.where = false, where(resp.Request)
 	c := s.begin()
 	c.where = s.where
+	if s.cfg.resume == nil {
+		// The connection is all there is to cancel, and its context tells who has done it
+		// first: to close a body may end the request's context, in packages that hand
+		// responses over.
+		s.ctx = context.WithoutCancel(s.ctx)
+	}
 	err := c.accept(resp)
 	s.resp = resp
 	if err == nil {
 		s.connected(c)
 		return
 	}
-	s.release(c)
+	c.close()
 	if err == errNoContent {
 		err = nil
 	}
@@ -340,22 +364,23 @@ func (s *Stream) isDone(data []byte) bool {
 // the blank line after the event of [WithDone] has completed the stream all the same.
 func (s *Stream) broken() {
 	p, c := &s.parser, s.conn
-	interrupted := c.ctx.Err() != nil && context.Cause(c.ctx) != errTimeout
-	switch {
-	case interrupted:
-		s.disconnect(&attemptError{where: s.where, err: c.cause()})
+	if s.over() {
 		return
-	case errors.Is(p.err, ErrEventTooLarge):
+	}
+	if errors.Is(p.err, ErrEventTooLarge) {
 		s.disconnect(&attemptError{where: s.where, err: p.err})
 		return
 	}
-	partial, pending := p.partial()
+	ended := p.readErr == io.EOF
+	lineEnded := p.pos == p.end
+	partial, cut := p.partial()
+	cause := context.Cause(c.ctx)
 	switch {
-	case p.hasData && s.isDone([]byte(partial.Data)):
+	case p.hasData && s.isDone([]byte(partial.Data)) && (lineEnded || ended && !cut) && cause != errReconnect:
 		s.end(nil)
-	case c.ctx.Err() != nil:
+	case cause != nil && !ended:
 		s.disconnect(&attemptError{where: s.where, err: c.cause()})
-	case p.readErr == io.EOF && !pending && !s.cfg.completes():
+	case ended && !p.hasData && !cut && !s.cfg.completes():
 		s.disconnect(nil)
 	default:
 		s.disconnect(s.truncation(partial))
@@ -384,18 +409,9 @@ func (s *Stream) truncation(partial Event) *TruncatedError {
 func (s *Stream) disconnect(reason error) {
 	c := s.conn
 	s.conn = nil
-	s.release(c)
-	s.lost(reason, true)
-}
-
-// release closes a connection. A context that ends by that is the response's own, as some
-// packages make it that hand responses over: it is no wish to end the stream.
-func (s *Stream) release(c *conn) {
-	live := s.ctx.Err() == nil
 	c.close()
-	if live && s.ctx.Err() != nil {
-		s.ctx = context.WithoutCancel(s.ctx)
-	}
+	s.parser.release() // a wait needs no buffer
+	s.lost(reason, true)
 }
 
 // lost decides what comes after an attempt, or, if opened, after a connection: the
@@ -492,7 +508,10 @@ func (s *Stream) maxRetries() int {
 func (s *Stream) giveUp(reason error) {
 	_, unsent := errors.AsType[*requestError](reason)
 	if s.retries > 0 && !unsent {
-		reason = &gaveUpError{retries: s.retries, err: cmp.Or(reason, io.EOF)}
+		if reason == nil {
+			reason = &attemptError{where: s.where, err: io.EOF}
+		}
+		reason = &gaveUpError{retries: s.retries, err: reason}
 	}
 	s.end(reason)
 }

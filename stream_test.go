@@ -261,29 +261,65 @@ func TestFromResponse(t *testing.T) {
 		require.True(t, ok)
 		require.ErrorContains(t, err, "sse: GET http://server.test/p: truncated")
 	})
+	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 	for name, tt := range map[string]struct {
 		script Script
 		is     func(error) bool
+		end    func(s *sse.Stream, cancel context.CancelCauseFunc) // a second after the start
 	}{
-		"truncated":   {Script{Data("a"), Cut()}, func(err error) bool { _, ok := errors.AsType[*sse.TruncatedError](err); return ok }},
-		"error event": {Script{Data("failed")}, func(err error) bool { _, ok := errors.AsType[*sse.EventError](err); return ok }},
-		"refused":     {Script{Answer(500)}, func(err error) bool { _, ok := errors.AsType[*sse.ResponseError](err); return ok }},
+		"truncated":   {script: Script{Data("a"), Cut()}, is: func(err error) bool { _, ok := errors.AsType[*sse.TruncatedError](err); return ok }},
+		"error event": {script: Script{Data("failed")}, is: func(err error) bool { _, ok := errors.AsType[*sse.EventError](err); return ok }},
+		"refused":     {script: Script{Answer(500)}, is: func(err error) bool { _, ok := errors.AsType[*sse.ResponseError](err); return ok }},
+		"silence":     {script: Script{Data("a"), Stall()}, is: is(sse.ErrIdleTimeout)},
+		"closed":      {script: Script{Data("a"), Stall()}, is: is(sse.ErrClosed), end: func(s *sse.Stream, _ context.CancelCauseFunc) { s.Close() }},
+		"cancelled":   {script: Script{Data("a"), Stall()}, is: is(io.ErrShortBuffer), end: func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(io.ErrShortBuffer) }},
 	} {
 		in(t, "a context that ends with the body, "+name, func(t *testing.T) {
 			srv := NewServer(t, InOrder(tt.script))
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, cancel := context.WithCancelCause(t.Context())
 			resp, err := srv.Client().Do(srv.Get("/").WithContext(ctx))
 			require.NoError(t, err)
-			resp.Body = closeFunc{resp.Body, cancel}
-			_, err = read(sse.FromResponse(resp, sse.WithDone("[DONE]"), sse.WithEventError(func(e sse.Event) error {
-				if e.Data == "failed" {
-					return errors.New("it has")
-				}
-				return nil
-			})))
+			resp.Body = closeFunc{resp.Body, func() { cancel(nil) }}
+			s, err := sse.FromResponse(resp, sse.WithDone("[DONE]"), sse.WithIdleTimeout(time.Minute),
+				sse.WithEventError(func(e sse.Event) error {
+					if e.Data == "failed" {
+						return errors.New("it has")
+					}
+					return nil
+				}))
+			if tt.end != nil {
+				time.AfterFunc(time.Second, func() { tt.end(s, cancel) })
+			}
+			_, err = read(s, err)
 			require.True(t, tt.is(err), "%v", err)
 		})
 	}
+	in(t, "a context that has ended", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "b"), Stall()}))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		resp, err := srv.Client().Do(srv.Get("/").WithContext(ctx))
+		require.NoError(t, err)
+		s, err := sse.FromResponse(resp)
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		cancel(io.ErrShortBuffer)
+		require.False(t, s.Next(), "it was at hand")
+		require.Equal(t, io.ErrShortBuffer, s.Err())
+	})
+	in(t, "a subscription ends, even if its context does so as a body is closed", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		ctx, cancel := context.WithCancel(t.Context())
+		hc := *srv.Client()
+		hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := srv.Client().Transport.RoundTrip(r)
+			if err == nil {
+				resp.Body = closeFunc{resp.Body, cancel}
+			}
+			return resp, err
+		})
+		_, err := read(sse.Subscribe(srv.Get("/").WithContext(ctx), sse.WithHTTPClient(&hc)))
+		require.Equal(t, context.Canceled, err)
+	})
 	in(t, "a body that is replaced later", func(t *testing.T) {
 		resp := &http.Response{
 			StatusCode: 200,
@@ -305,6 +341,28 @@ func TestFromResponse(t *testing.T) {
 		require.Error(t, err)
 		require.True(t, body.closed)
 	})
+}
+
+// What Data has returned is valid after the loop was left, too: until Next is called, which
+// nobody does then.
+func TestDataOutlivesTheLoop(t *testing.T) {
+	for range 20 { // pools forget things at random under the race detector
+		large := strings.Repeat("x", 10_000)
+		s, err := sse.FromResponse(&http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"text/event-stream"}},
+			Body:       io.NopCloser(strings.NewReader("data: " + large + "\n\ndata: y\n\n")),
+		})
+		require.NoError(t, err)
+		var data []byte
+		for range s.Events() {
+			data = s.Data()
+			break
+		}
+		other := sse.NewParser(strings.NewReader("data: " + strings.Repeat("z", 10_000) + "\n\n"))
+		require.True(t, other.Next())
+		require.Equal(t, large, string(data))
+	}
 }
 
 func TestIterators(t *testing.T) {

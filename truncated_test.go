@@ -72,6 +72,9 @@ func TestTruncatedIgnored(t *testing.T) {
 func TestDoneWithoutBlankLine(t *testing.T) {
 	for _, last := range []string{"data: [DONE]", "data:[DONE]\n", "data: [DONE]\r\n", "id: 1\nevent: x\ndata: [DONE]"} {
 		for name, end := range map[string]Step{"clean end": Wait(0), "cut": Cut(), "silence": Stall()} {
+			if name != "clean end" && !strings.HasSuffix(last, "\n") {
+				continue // there may have been more of the line
+			}
 			in(t, fmt.Sprintf("%q, %s", last, name), func(t *testing.T) {
 				srv := NewServer(t, InOrder(Script{Data("a"), Raw(last), end}))
 				var ends []error
@@ -89,7 +92,7 @@ func TestDoneWithoutBlankLine(t *testing.T) {
 			})
 		}
 	}
-	for _, last := range []string{"data: [DONE", "data: [DONE] ", "data: [DONE]\ndata:\n", "[DONE]", "id: [DONE]"} {
+	for _, last := range []string{"data: [DONE", "data: [DONE] ", "data: [DONE]\ndata:\n", "data: [DONE]\ndat", "data: [DONE]\ndata", "[DONE]", "id: [DONE]"} {
 		in(t, fmt.Sprintf("%q is not it", last), func(t *testing.T) {
 			srv := NewServer(t, InOrder(Script{Data("a"), Raw(last)}))
 			_, err := read(client(srv, doneWord).Fetch(srv.Get("/")))
@@ -97,6 +100,12 @@ func TestDoneWithoutBlankLine(t *testing.T) {
 			require.True(t, ok, "%v", err)
 		})
 	}
+	in(t, "half a line is not it", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("data: 1"), Cut()})) // of 10?
+		_, err := read(client(srv, sse.WithDone("1")).Fetch(srv.Get("/")))
+		_, ok := errors.AsType[*sse.TruncatedError](err)
+		require.True(t, ok, "%v", err)
+	})
 	in(t, "no data is not the empty word", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Raw("id: 1\n")}))
 		_, err := read(client(srv, sse.WithDone("")).Fetch(srv.Get("/")))
