@@ -113,9 +113,7 @@ func endOf(terminator string) (sse.Option, bool) {
 type recording struct {
 	name       string
 	stream     []byte
-	events     int
-	Terminator string         `json:"terminator"`
-	Types      map[string]int `json:"types"`
+	Terminator string `json:"terminator"`
 }
 
 func recordings(t *testing.T, dir string) []recording {

@@ -48,11 +48,11 @@ func TestPlaceInTheStream(t *testing.T) {
 	in(t, "a header whose key was written by hand", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\n")}, gone))
 		req := srv.Get("/")
-		req.Header["last-event-ID"] = []string{"0"}
+		req.Header = http.Header{"Last-Event-ID": {"0"}}
 		_, err := read(client(srv).Subscribe(req))
 		require.NoError(t, err)
 		require.Equal(t, []string{"0", "1"}, sentIDs(srv))
-		require.Equal(t, []string{"0"}, req.Header["last-event-ID"])
+		require.Equal(t, http.Header{"Last-Event-ID": {"0"}}, req.Header)
 	})
 	for _, tt := range tests {
 		in(t, tt.name, func(t *testing.T) {

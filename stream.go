@@ -352,12 +352,7 @@ func (s *Stream) deliver() bool {
 
 // isDone reports whether this is the data of an event that completes the stream.
 func (s *Stream) isDone(data []byte) bool {
-	for _, done := range s.cfg.done {
-		if string(data) == done {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.cfg.done, func(done string) bool { return string(data) == done })
 }
 
 // broken ends a connection on which there are no more events. A server that goes without

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +20,10 @@ import (
 // reason.
 func TestTruncatedIgnored(t *testing.T) {
 	long := strings.Repeat("x", 2000)
-	many := ""
+	var many strings.Builder
 	var last []string
 	for i := range 20 {
-		many += fmt.Sprintf("x%d: y\n", i)
+		fmt.Fprintf(&many, "x%d: y\n", i)
 		last = append(last, fmt.Sprintf("x%d: y", i))
 	}
 	tests := []struct {
@@ -38,7 +40,7 @@ func TestTruncatedIgnored(t *testing.T) {
 		{"bad values", "retry: soon\nid: a\x00b\n", []string{"retry: soon", "id: a\x00b"}},
 		{"ill-formed", "\xFF\n", []string{"\uFFFD"}},
 		{"a long line", long + "\n" + long, []string{long[:1024], long[:1024]}},
-		{"many lines", many, last[12:]},
+		{"many lines", many.String(), last[12:]},
 	}
 	for _, tt := range tests {
 		for name, end := range map[string]Step{"clean end": Wait(0), "cut": Cut()} {
@@ -151,4 +153,28 @@ func TestDecodeAllocations(t *testing.T) {
 	})
 	// The parser and its iterator come once.
 	require.LessOrEqual(t, decoded, plain+20, "for %d events", events)
+}
+
+// Looking for the event that completes the stream costs nothing either.
+func TestDataAllocations(t *testing.T) {
+	const events = 1000
+	stream := strings.Repeat("data: "+strings.Repeat("x", 100)+"\n\n", events) + "data: [DONE]\n\n"
+	got := testing.AllocsPerRun(10, func() {
+		s, err := sse.FromResponse(&http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"text/event-stream"}},
+			Body:       io.NopCloser(strings.NewReader(stream)),
+		}, doneWord)
+		if err != nil {
+			t.Error(err)
+		}
+		n := 0
+		for s.Next() {
+			n += len(s.Data())
+		}
+		if n != 100*events || s.Err() != nil {
+			t.Error(n, s.Err())
+		}
+	})
+	require.Less(t, got, 100.0, "for %d events", events)
 }
