@@ -152,8 +152,8 @@ func (s *Stream) over() bool {
 // interruption returns why the caller has ended the connection under way, if that is so
 // and the response was not at its end by itself.
 func (s *Stream) interruption() error {
-	if s.conn == nil || s.parser.readErr == io.EOF {
-		return nil
+	if s.conn == nil || s.conn.ctx.Err() == nil || s.parser.readErr == io.EOF {
+		return nil // for every event, so nothing that takes a lock
 	}
 	switch cause := context.Cause(s.conn.ctx); cause {
 	case errTimeout, errReconnect:
