@@ -76,7 +76,7 @@ var (
 	_ = sse.Attempt{Number: 1, LastEventID: "", Err: nil, Retry: true, Delay: time.Second, Events: 0, Elapsed: 0}
 
 	_ error = &sse.ResponseError{StatusCode: 1, Header: http.Header{}, Body: []byte{}, RetryAfter: time.Second}
-	_ error = &sse.TruncatedError{Partial: sse.Event{}, LastEventID: "", Events: 0, Err: nil}
+	_ error = &sse.TruncatedError{Partial: sse.Event{}, LastEventID: "", Events: 0, Err: nil, Ignored: nil}
 	_ error = &sse.EventError{Event: sse.Event{}, Err: nil}
 	_ error = &sse.DecodeError{Event: sse.Event{}, Err: nil}
 	_       = []error{sse.ErrEventTooLarge, sse.ErrIdleTimeout, sse.ErrEventTimeout, sse.ErrOpenTimeout, sse.ErrClosed}
