@@ -89,16 +89,16 @@
 // method, scheme, host and path, and never a query, a header value or an unbounded piece
 // of what the server sent.
 //
-// Where the server says how its answers end, tell it: [WithDone] or [WithTerminator], and
-// [WithEventError] for the errors that it puts into the stream, which is asked first.
-// docs/llm.md in the repository lists what the services do that answer for language
-// models.
+// Say how the server's answers end: [WithDone] or [WithTerminator], and [WithEventError]
+// for the errors that it puts into the stream. An event is looked at in this order:
+// WithDone, WithEventError, WithTerminator. docs/llm.md in the repository lists what the
+// services do that answer for language models.
 //
 // # Limits
 //
 // A block may have 16 MiB ([WithMaxEventSize]); memory is the block under way, and a small
-// buffer while nothing comes. What a large event needed goes to a pool, and with the next
-// garbage collections. The wait for response headers is bounded by 2 minutes
+// buffer while nothing comes. What a large event needed goes back to a pool, which the
+// garbage collector empties. The wait for response headers is bounded by 2 minutes
 // ([WithOpenTimeout]); set less where the server answers at once. Set [WithIdleTimeout]
 // where the server sends keep-alives: a dead connection may otherwise stay silent for
 // ever.
