@@ -83,7 +83,6 @@ var ends = []struct {
 	text string
 	opt  sse.Option
 }{
-	{"no [DONE]", nil}, // look further
 	{"error: ", doneWord},
 	{"event: error", doneWord},
 	{"[DONE]", doneWord},
@@ -102,7 +101,7 @@ var ends = []struct {
 func endOf(terminator string) (sse.Option, bool) {
 	terminator = strings.ReplaceAll(terminator, "(no [DONE])", "")
 	for _, e := range ends {
-		if e.opt != nil && strings.Contains(terminator, e.text) {
+		if strings.Contains(terminator, e.text) {
 			return e.opt, true
 		}
 	}

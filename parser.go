@@ -127,6 +127,8 @@ func (p *Parser) release() {
 	p.block, p.pos, p.lf, p.cr, p.high, p.end = 0, 0, 0, 0, 0, 0
 	if p.readErr == nil || p.readErr == io.EOF {
 		giveBack(p.pooled)
+	} else {
+		p.waiting = nil
 	}
 	p.buf, p.pooled, p.fixed = nil, nil, nil
 }

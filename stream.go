@@ -165,6 +165,7 @@ func (s *Stream) interruption() error {
 
 // connect makes the next attempt: it waits, makes the request and sends it.
 func (s *Stream) connect() {
+	s.ctx = s.req.Context()
 	c := s.begin()
 	var err error
 	if !s.hurry.Swap(false) {
@@ -203,13 +204,16 @@ func (s *Stream) send(c *conn) error {
 		err = c.prepare(req, id)
 	}
 	s.where = c.where
+	if err == nil && c.ctx.Err() != nil {
+		err = c.cause()
+	}
 	if err != nil && req != nil && req.Body != nil {
 		req.Body.Close()
 	}
 	switch {
 	case err == errNothingToResume:
 		return err
-	case c.ctx.Err() != nil:
+	case err != nil && c.ctx.Err() != nil:
 		return &attemptError{where: c.where, err: c.cause()}
 	case err != nil:
 		return &requestError{where: c.where, err: redact(err)}
@@ -310,6 +314,9 @@ func (s *Stream) adopt(resp *http.Response) {
 		s.connected(c)
 		return
 	}
+	if cause := context.Cause(c.ctx); cause != nil && cause != errTimeout {
+		err = cause
+	}
 	c.close()
 	if err == errNoContent {
 		err = nil
@@ -335,15 +342,18 @@ func (s *Stream) deliver() bool {
 		s.end(nil)
 		return false
 	}
+	var e Event
+	if s.cfg.eventError != nil || s.cfg.terminator != nil {
+		e = s.parser.Event()
+	}
 	if f := s.cfg.eventError; f != nil {
-		e := s.parser.Event()
 		if err := f(e); err != nil {
 			s.disconnect(&EventError{Event: e, Err: err, where: s.where})
 			return false
 		}
 	}
 	if f := s.cfg.terminator; f != nil {
-		s.complete = f(s.parser.Event())
+		s.complete = f(e)
 	}
 	s.events++
 	s.conn.gotEvent()
@@ -527,7 +537,7 @@ func (s *Stream) end(err error) {
 	}
 	s.parser.reset(nil)
 	level := slog.LevelWarn
-	if err == nil || err == ErrClosed || s.ctx.Err() != nil { // as the program wanted it
+	if err == nil || err == ErrClosed || s.req.Context().Err() != nil { // as the program wanted it
 		level = slog.LevelInfo
 	}
 	s.log(level, "sse: ended", err)

@@ -243,7 +243,7 @@ func TestFromResponse(t *testing.T) {
 		}))
 		refusedWith(503)(t, err)
 		_, err = resp.Body.Read(make([]byte, 1))
-		require.Error(t, err) // closed
+		require.ErrorContains(t, err, "closed")
 		require.Len(t, srv.Requests(), 1)
 	})
 	in(t, "204", func(t *testing.T) {
@@ -555,6 +555,7 @@ func TestConnectionReuse(t *testing.T) {
 	in(t, "a server that goes on sending costs bounded reading", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Raw(strings.Repeat("x", 1<<20))}))
 		completions(t, srv, 3, done)
+		require.Equal(t, 3, srv.Connections())
 	})
 }
 

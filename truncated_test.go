@@ -115,7 +115,7 @@ func TestDoneWithoutBlankLine(t *testing.T) {
 		require.True(t, ok, "%v", err)
 	})
 	in(t, "an interrupted stream is not complete", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a"), Raw("data: [DONE]"), Stall()}))
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("data: [DONE]\n"), Stall()}))
 		s, err := client(srv, doneWord).Fetch(srv.Get("/"))
 		require.NoError(t, err)
 		require.True(t, s.Next())
