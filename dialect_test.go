@@ -98,13 +98,15 @@ var ends = []struct {
 
 // endOf returns the option that tells when the stream is complete, and false for a feed,
 // which has no end.
-func endOf(terminator string) (sse.Option, bool) {
+func endOf(t *testing.T, terminator string) (sse.Option, bool) {
+	t.Helper()
 	terminator = strings.ReplaceAll(terminator, "(no [DONE])", "")
 	for _, e := range ends {
 		if strings.Contains(terminator, e.text) {
 			return e.opt, true
 		}
 	}
+	require.Contains(t, []string{"none", "the end"}, terminator, "no option is known for it")
 	return nil, false
 }
 
@@ -150,7 +152,7 @@ func TestSharedDialects(t *testing.T) {
 
 func testDialects(t *testing.T, dir string) {
 	for _, r := range recordings(t, dir) {
-		end, ok := endOf(r.Terminator)
+		end, ok := endOf(t, r.Terminator)
 		if !ok {
 			continue // a feed
 		}

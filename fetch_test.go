@@ -523,6 +523,24 @@ func TestFetchTimeouts(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"a", "b"}, got)
 	})
+	in(t, "the longest timeout and a short one", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Second), Comment("x"), Stall()}))
+		start := time.Now()
+		_, err := read(client(srv, sse.WithIdleTimeout(math.MaxInt64), sse.WithEventTimeout(10*time.Second)).Fetch(srv.Get("/")))
+		require.ErrorIs(t, err, sse.ErrEventTimeout)
+		require.Equal(t, 10*time.Second, time.Since(start))
+	})
+	in(t, "headers that come as the open timeout fires", func(t *testing.T) {
+		for range 100 {
+			srv := NewServer(t, InOrder(Script{Wait(3 * time.Second), Data("a"), Wait(time.Second), Data("b")}))
+			got, err := read(client(srv, sse.WithOpenTimeout(3*time.Second)).Fetch(srv.Post("/", "{}")))
+			if err == nil {
+				require.Equal(t, []string{"a", "b"}, got)
+			} else {
+				require.ErrorIs(t, err, sse.ErrOpenTimeout)
+			}
+		}
+	})
 }
 
 func TestFetchTooLarge(t *testing.T) {

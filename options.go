@@ -203,7 +203,8 @@ func WithDone(data ...string) Option {
 
 // WithTerminator completes the stream at the first event for which f returns true.
 // The event is delivered. A stream that ends before is truncated. The next call of
-// Next waits for the end of the response as with [WithDone].
+// Next, or leaving the loop over the events there, waits for the end of the response as
+// with [WithDone].
 func WithTerminator(f func(Event) bool) Option {
 	return func(c *config) { c.terminator = f }
 }
@@ -220,8 +221,8 @@ func WithTrace(t *Trace) Option {
 }
 
 // WithLogger logs the life of connections to l: connecting (level debug), connected,
-// disconnected, waiting, and ended (level warn if by an error that is no interruption). It never logs
-// payloads, header values or query strings. The default logs nothing.
+// disconnected, waiting, and ended (level warn if by an error that is no interruption).
+// It never logs payloads, header values or query strings. The default logs nothing.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) { c.logger = l }
 }

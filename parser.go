@@ -90,8 +90,8 @@ const (
 )
 
 // NewParser returns a Parser that reads from r. It heeds [WithMaxEventSize],
-// [WithLastEventID] and [WithTrace] and ignores the other options; a bad value
-// makes Next return false and is the error of Err.
+// [WithLastEventID] and [WithTrace]; the other options have no effect. A bad value of
+// any makes Next return false and is the error of Err.
 func NewParser(r io.Reader, opts ...Option) *Parser {
 	cfg := newConfig(opts...)
 	p := new(Parser)

@@ -72,8 +72,7 @@ func (e ending) retryableAnswer(refusal *ResponseError, safe bool) bool {
 }
 
 // isPermanent reports whether err would only come again: a request that cannot be
-// made, a redirect that is not followed, a poison event, an error that the server
-// put into the stream.
+// made, a poison event, an error that the server put into the stream.
 func isPermanent(err error) bool {
 	if _, ok := errors.AsType[*requestError](err); ok {
 		return true

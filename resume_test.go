@@ -278,6 +278,15 @@ func TestReconnect(t *testing.T) {
 		require.Equal(t, []string{"b"}, got)
 		require.Equal(t, []string{"-", "2"}, sentIDs(srv))
 	})
+	in(t, "a block that has not arrived whole completes nothing", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("data: [DONE]\n"), Stall()}, Script{Data("b", "[DONE]")}))
+		s, err := client(srv, sse.WithDone("[DONE]")).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Second, s.Reconnect)
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
 	in(t, "cuts short a wait that is about to begin", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}, Script{Answer(503)}, gone))
 		var s *sse.Stream

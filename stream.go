@@ -577,9 +577,10 @@ func (s *Stream) LastEventID() string { return s.parser.LastEventID() }
 // status and headers. The body is the stream's. It is nil if there was none yet.
 func (s *Stream) Response() *http.Response { return s.resp }
 
-// Err returns what ended the stream, in this order of precedence: the cause of the
-// context; [ErrClosed]; nil if it was complete or, with [Client.Fetch], ended
-// cleanly; otherwise the reason for not going on. A reconnect is no error.
+// Err returns what ended the stream: nil if it was complete or, with [Client.Fetch],
+// ended cleanly, and what comes after that changes nothing. Otherwise, in this order,
+// the cause of the context, [ErrClosed], or the reason for not going on. A reconnect is
+// no error.
 func (s *Stream) Err() error {
 	if !s.ended && !s.complete && s.closed.Load() {
 		return ErrClosed
@@ -672,8 +673,9 @@ type Source interface {
 }
 
 // Decode returns an iterator over the data of the events as JSON, decoded into a T
-// each. Within the loop, the methods of s tell more of the event, such as its type. Data that does not fit is a [*DecodeError] beside a zero T; the loop may go
-// on after it. Otherwise it is like [Stream.Events] and [Parser.Events].
+// each. Within the loop, the methods of s tell more of the event, such as its type.
+// Data that does not fit is a [*DecodeError] beside a zero T; the loop may go on after
+// it. Otherwise it is like [Stream.Events] and [Parser.Events].
 func Decode[T any](s Source) iter.Seq2[T, error] {
 	return each(s, func() (T, error) {
 		var v T
@@ -716,9 +718,10 @@ type TruncatedError struct {
 	Events      int    // delivered before, by this connection
 	Err         error  // io.ErrUnexpectedEOF, or what reading returned
 
-	// Ignored has the last lines that were no field of the standard, up to 8 of up to 1 KiB,
-	// an unfinished last one included. A server or proxy that fails may write its reason
-	// there: a field called error, or plain JSON. They are not in the message.
+	// Ignored has the last lines that were no field of the standard, up to 8, and of each
+	// the first 1,024 bytes, as valid UTF-8. An unfinished last one is included. A server
+	// or proxy that fails may write its reason there: a field called error, or plain JSON.
+	// They are not in the message.
 	Ignored []string
 
 	where string

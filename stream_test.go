@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -134,15 +135,17 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// response is an event stream that no server has sent.
+func response(body io.ReadCloser) *http.Response {
+	return &http.Response{
+		StatusCode: 200,
+		Header:     http.Header{"Content-Type": {"text/event-stream"}},
+		Body:       body,
+	}
+}
+
 // A body that knows nothing of a context is interrupted all the same.
 func TestForeignBody(t *testing.T) {
-	response := func(body io.ReadCloser) *http.Response {
-		return &http.Response{
-			StatusCode: 200,
-			Header:     http.Header{"Content-Type": {"text/event-stream"}},
-			Body:       body,
-		}
-	}
 	in(t, "Close", func(t *testing.T) {
 		r, _ := io.Pipe()
 		s, err := sse.FromResponse(response(r))
@@ -177,14 +180,44 @@ func TestCompletionOfAForeignBody(t *testing.T) {
 	in(t, "", func(t *testing.T) {
 		r, w := io.Pipe()
 		go func() { _, _ = io.WriteString(w, "data: a\n\ndata: [DONE]\n\n") }() // ends when it is read
-		s, err := sse.FromResponse(&http.Response{
-			StatusCode: 200,
-			Header:     http.Header{"Content-Type": {"text/event-stream"}},
-			Body:       io.NopCloser(r),
-		}, sse.WithDone("[DONE]"))
+		s, err := sse.FromResponse(response(io.NopCloser(r)), sse.WithDone("[DONE]"))
 		got, err := read(s, err)
 		require.NoError(t, err)
 		require.Equal(t, []string{"a"}, got)
+	})
+}
+
+// A lateReader fails, and somebody behind it goes on to write into what it was given.
+type lateReader struct{ given []byte }
+
+func (r *lateReader) Read(b []byte) (int, error) {
+	if r.given == nil {
+		r.given = b
+		return copy(b, "data: a\n\n"), nil
+	}
+	return 0, errors.New("broken")
+}
+
+// What a body that has failed still writes does not get into the next one's events.
+func TestLateReader(t *testing.T) {
+	in(t, "", func(t *testing.T) {
+		late := new(lateReader)
+		bodies := []io.Reader{late, strings.NewReader("data: b\n\n")}
+		hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			body := bodies[0]
+			bodies = bodies[1:]
+			return response(io.NopCloser(body)), nil
+		})}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://server.test/", nil)
+		require.NoError(t, err)
+		s, err := sse.Subscribe(req, sse.WithHTTPClient(hc))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.True(t, s.Next())
+		clear(late.given)
+		require.Equal(t, "b", string(s.Data()))
+		s.Close()
+		require.False(t, s.Next())
 	})
 }
 
@@ -306,6 +339,29 @@ func TestFromResponse(t *testing.T) {
 		require.False(t, s.Next(), "it was at hand")
 		require.Equal(t, io.ErrShortBuffer, s.Err())
 	})
+	in(t, "a context that ends while a refusal is read", func(t *testing.T) {
+		r, _ := io.Pipe()
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := response(r)
+		resp.StatusCode = 503
+		resp.Request = new(http.Request).WithContext(ctx)
+		time.AfterFunc(time.Second, cancel)
+		_, err := sse.FromResponse(resp)
+		require.Equal(t, context.Canceled, err)
+	})
+	in(t, "a context that ends before another attempt", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := response(io.NopCloser(strings.NewReader("data: a\n\ndata: b")))
+		resp.Request = new(http.Request).WithContext(ctx)
+		s, err := sse.FromResponse(resp, sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) { return time.Hour, true }))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		start := time.Now()
+		time.AfterFunc(time.Second, cancel)
+		require.False(t, s.Next())
+		require.Equal(t, context.Canceled, s.Err())
+		require.Equal(t, time.Second, time.Since(start))
+	})
 	in(t, "a subscription ends, even if its context does so as a body is closed", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
 		ctx, cancel := context.WithCancel(t.Context())
@@ -321,11 +377,7 @@ func TestFromResponse(t *testing.T) {
 		require.Equal(t, context.Canceled, err)
 	})
 	in(t, "a body that is replaced later", func(t *testing.T) {
-		resp := &http.Response{
-			StatusCode: 200,
-			Header:     http.Header{"Content-Type": {"text/event-stream"}},
-			Body:       io.NopCloser(strings.NewReader("data: a\n\n")),
-		}
+		resp := response(io.NopCloser(strings.NewReader("data: a\n\n")))
 		s, err := sse.FromResponse(resp)
 		require.NoError(t, err)
 		resp.Body = io.NopCloser(strings.NewReader("data: b\n\n"))
@@ -557,6 +609,81 @@ func TestConnectionReuse(t *testing.T) {
 		completions(t, srv, 3, done)
 		require.Equal(t, 3, srv.Connections())
 	})
+}
+
+// What is logged, and at which level: only an end that the program did not ask for is a
+// warning.
+func TestLogger(t *testing.T) {
+	const (
+		connecting   = "DEBUG sse: connecting"
+		connected    = "INFO sse: connected"
+		disconnected = "INFO sse: disconnected"
+		waiting      = "INFO sse: waiting"
+		ended        = "INFO sse: ended"
+		failed       = "WARN sse: ended"
+	)
+	for name, tt := range map[string]struct {
+		scripts []Script
+		end     func(s *sse.Stream, cancel func()) // after the first event
+		want    []string
+	}{
+		"complete":  {scripts: []Script{{Data("a", "[DONE]")}}, want: []string{connecting, connected, disconnected, ended}},
+		"truncated": {scripts: []Script{{Data("a"), Cut()}}, want: []string{connecting, connected, disconnected, failed}},
+		"refused":   {scripts: []Script{{Answer(400)}}, want: []string{connecting, failed}},
+		"retried": {
+			scripts: []Script{{Answer(503)}, {Data("[DONE]")}},
+			want:    []string{connecting, waiting, connecting, connected, disconnected, ended},
+		},
+		"closed": {
+			scripts: []Script{{Data("a"), Stall()}},
+			end:     func(s *sse.Stream, _ func()) { s.Close() },
+			want:    []string{connecting, connected, disconnected, ended},
+		},
+		"cancelled": {
+			scripts: []Script{{Data("a"), Stall()}},
+			end:     func(_ *sse.Stream, cancel func()) { cancel() },
+			want:    []string{connecting, connected, disconnected, ended},
+		},
+	} {
+		in(t, name, func(t *testing.T) {
+			log := new(logLines)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			srv := NewServer(t, InOrder(tt.scripts...))
+			s, err := client(srv, sse.WithDone("[DONE]"), sse.WithLogger(slog.New(log))).Fetch(srv.Get("/").WithContext(ctx))
+			if err == nil {
+				if s.Next() && tt.end != nil {
+					tt.end(s, cancel)
+				}
+				require.False(t, s.Next())
+			}
+			require.Equal(t, tt.want, log.lines)
+		})
+	}
+	in(t, "a response of somebody else is cancelled", func(t *testing.T) {
+		log := new(logLines)
+		ctx, cancel := context.WithCancel(t.Context())
+		r, _ := io.Pipe()
+		resp := response(r)
+		resp.Request = new(http.Request).WithContext(ctx)
+		s, err := sse.FromResponse(resp, sse.WithLogger(slog.New(log)))
+		require.NoError(t, err)
+		cancel()
+		require.False(t, s.Next())
+		require.Equal(t, []string{connected, disconnected, ended}, log.lines)
+	})
+}
+
+// logLines keeps level and message of what is logged to it.
+type logLines struct{ lines []string }
+
+func (l *logLines) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logLines) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *logLines) WithGroup(string) slog.Handler            { return l }
+
+func (l *logLines) Handle(_ context.Context, r slog.Record) error {
+	l.lines = append(l.lines, r.Level.String()+" "+r.Message)
+	return nil
 }
 
 func TestTrace(t *testing.T) {

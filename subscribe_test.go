@@ -7,8 +7,10 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -192,6 +194,44 @@ func TestSubscribeBody(t *testing.T) {
 		require.ErrorIs(t, err, errInBand)
 		require.Empty(t, srv.Requests())
 	})
+}
+
+// Whatever ends an attempt, the body that was made for it is closed.
+func TestBodiesAreClosed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		script  Script
+		prepare func(r *http.Request, cancel func()) error
+	}{
+		"complete":                 {script: Script{Data("[DONE]")}},
+		"refused":                  {script: Script{Answer(400)}},
+		"tried again":              {script: Script{Answer(503)}},
+		"no answer":                {script: Script{Cut()}},
+		"WithPrepare fails":        {prepare: func(*http.Request, func()) error { return errInBand }},
+		"WithPrepare spoils it":    {prepare: func(r *http.Request, _ func()) error { r.URL.Scheme = "ftp"; return nil }},
+		"cancelled in WithPrepare": {prepare: func(_ *http.Request, cancel func()) error { cancel(); return nil }},
+	} {
+		in(t, name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			srv := NewServer(t, InOrder(tt.script))
+			made, closed := 0, 0
+			req := srv.Post("/", "{}").WithContext(ctx)
+			get := req.GetBody
+			req.GetBody = func() (io.ReadCloser, error) {
+				made++
+				body, err := get()
+				return closeFunc{body, sync.OnceFunc(func() { closed++ })}, err
+			}
+			_, _ = read(client(srv, sse.WithDone("[DONE]"), sse.WithPrepare(func(r *http.Request) error {
+				if tt.prepare == nil {
+					return nil
+				}
+				return tt.prepare(r, cancel)
+			})).Fetch(req))
+			synctest.Wait()
+			require.Positive(t, made)
+			require.Equal(t, made, closed)
+		})
+	}
 }
 
 // drops returns n scripts that open a stream, and set the reconnection time if that
