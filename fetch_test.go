@@ -457,14 +457,21 @@ func TestFetchTimeouts(t *testing.T) {
 		require.ErrorIs(t, err, sse.ErrOpenTimeout)
 		require.Equal(t, 2*time.Minute, time.Since(start))
 	})
-	in(t, "Timeout of the http.Client bounds the opening", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Stall()}))
-		srv.Client().Timeout = 5 * time.Second
-		start := time.Now()
-		_, err := read(client(srv).Fetch(srv.Post("/", "{}")))
-		require.ErrorIs(t, err, sse.ErrOpenTimeout)
-		require.Equal(t, 5*time.Second, time.Since(start))
-	})
+	for _, tt := range []struct{ client, option, want time.Duration }{
+		{5 * time.Second, 2 * time.Minute, 5 * time.Second},
+		{5 * time.Second, 0, 5 * time.Second},
+		{5 * time.Second, 3 * time.Second, 3 * time.Second},
+		{0, 3 * time.Second, 3 * time.Second},
+	} {
+		in(t, fmt.Sprintf("Timeout of the http.Client bounds the opening: %v", tt), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Stall()}))
+			srv.Client().Timeout = tt.client
+			start := time.Now()
+			_, err := read(client(srv, sse.WithOpenTimeout(tt.option)).Fetch(srv.Post("/", "{}")))
+			require.ErrorIs(t, err, sse.ErrOpenTimeout)
+			require.Equal(t, tt.want, time.Since(start))
+		})
+	}
 	in(t, "Timeout of the http.Client does not bound the stream", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Hour), Data("b")}))
 		srv.Client().Timeout = 5 * time.Second

@@ -3,6 +3,7 @@ package sse_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -181,14 +182,26 @@ func TestHostileLoops(t *testing.T) {
 		"503, Retry-After 0":         {Answer(503, "Retry-After", "0")},
 		"503, Retry-After long past": {Answer(503, "Retry-After", "Mon, 01 Jan 1990 00:00:00 GMT")},
 		"no answer":                  {Cut()},
+		"wrong type":                 {Answer(200, "Content-Type", "text/html"), Raw("<p>")},
+		"wrong encoding":             {Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "br")},
+		"no place":                   {Answer(404)},
+		"redirect loop":              {Answer(307, "Location", "/")},
+		"redirect to nowhere":        {Answer(307, "Location", "ftp://server.test/")},
 	} {
 		in(t, name, func(t *testing.T) {
 			srv := NewServer(t, InOrder(script))
-			s, err := sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			attempts := 0
+			// Some of these end a subscription, unless the caller's policy goes on for ever.
+			s, err := sse.Subscribe(srv.Get("/").WithContext(ctx), sse.WithHTTPClient(srv.Client()),
+				sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return a.Delay, true }),
+				sse.WithTrace(&sse.Trace{Request: func(*http.Request) { attempts++ }}))
 			require.NoError(t, err)
-			time.AfterFunc(time.Hour, func() { s.Close() })
 			require.False(t, s.Next())
-			require.Less(t, len(srv.Requests()), 60*5, "more than five a minute")
+			require.Equal(t, context.DeadlineExceeded, s.Err())
+			require.Less(t, attempts, 60*5, "more than five a minute")
+			require.LessOrEqual(t, len(srv.Requests()), 10*attempts, "more redirects than net/http follows")
 		})
 	}
 }

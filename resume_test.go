@@ -218,6 +218,17 @@ func TestWithResume(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"-", "-"}, sentIDs(srv))
 	})
+	in(t, "a stream that is closed in a wait asks for nothing more", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut))
+		s, err := client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			t.Error("asked")
+			return nil, nil
+		})).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Second/2, func() { s.Close() })
+		_, err = read(s, nil)
+		require.Equal(t, sse.ErrClosed, err)
+	})
 	in(t, "an error of the function ends the stream", func(t *testing.T) {
 		srv := NewServer(t, InOrder(cut))
 		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
@@ -330,6 +341,18 @@ func TestReconnect(t *testing.T) {
 		require.Len(t, seen, 1)
 		require.Zero(t, seen[0].Elapsed)
 		require.Equal(t, 1, seen[0].Number)
+	})
+	in(t, "resumes a stream of Fetch", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}, Script{Data("b")}))
+		s, err := client(srv, sse.WithResume(func(_ context.Context, a sse.Attempt) (*http.Request, error) {
+			return srv.Get("/resume"), nil
+		})).Fetch(srv.Post("/", "{}"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Minute, s.Reconnect)
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+		require.Equal(t, []time.Duration{time.Minute}, gaps(srv))
 	})
 	in(t, "means nothing to a stream that cannot ask again", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Minute), Data("b")}))

@@ -611,38 +611,58 @@ func TestConnectionReuse(t *testing.T) {
 	})
 }
 
-// What is logged, and at which level: only an end that the program did not ask for is a
-// warning.
+// What is logged: at which level, and why. Only an end that the program did not ask for is
+// a warning. What the caller's own functions say is left out.
 func TestLogger(t *testing.T) {
 	const (
-		connecting   = "DEBUG sse: connecting"
-		connected    = "INFO sse: connected"
-		disconnected = "INFO sse: disconnected"
-		waiting      = "INFO sse: waiting"
-		ended        = "INFO sse: ended"
-		failed       = "WARN sse: ended"
+		connecting = "DEBUG connecting"
+		connected  = "INFO connected"
+		truncated  = "truncated after 1 event: unexpected EOF"
 	)
 	for name, tt := range map[string]struct {
 		scripts []Script
 		end     func(s *sse.Stream, cancel func()) // after the first event
+		opt     sse.Option
 		want    []string
 	}{
-		"complete":  {scripts: []Script{{Data("a", "[DONE]")}}, want: []string{connecting, connected, disconnected, ended}},
-		"truncated": {scripts: []Script{{Data("a"), Cut()}}, want: []string{connecting, connected, disconnected, failed}},
-		"refused":   {scripts: []Script{{Answer(400)}}, want: []string{connecting, failed}},
+		"complete": {
+			scripts: []Script{{Data("a", "[DONE]")}},
+			want:    []string{connecting, connected, "INFO disconnected", "INFO ended"},
+		},
+		"truncated": {
+			scripts: []Script{{Data("a"), Cut()}},
+			want:    []string{connecting, connected, "INFO disconnected: " + truncated, "WARN ended: " + truncated},
+		},
+		"refused": {
+			scripts: []Script{{Answer(400)}},
+			want:    []string{connecting, "WARN ended: 400 Bad Request"},
+		},
 		"retried": {
 			scripts: []Script{{Answer(503)}, {Data("[DONE]")}},
-			want:    []string{connecting, waiting, connecting, connected, disconnected, ended},
+			want: []string{
+				connecting, "INFO waiting: 503 Service Unavailable",
+				connecting, connected, "INFO disconnected", "INFO ended",
+			},
 		},
 		"closed": {
 			scripts: []Script{{Data("a"), Stall()}},
 			end:     func(s *sse.Stream, _ func()) { s.Close() },
-			want:    []string{connecting, connected, disconnected, ended},
+			want:    []string{connecting, connected, "INFO disconnected: the stream was closed", "INFO ended: the stream was closed"},
 		},
 		"cancelled": {
 			scripts: []Script{{Data("a"), Stall()}},
 			end:     func(_ *sse.Stream, cancel func()) { cancel() },
-			want:    []string{connecting, connected, disconnected, ended},
+			want:    []string{connecting, connected, "INFO disconnected: context canceled", "INFO ended: context canceled"},
+		},
+		"error event": {
+			scripts: []Script{{Data("a")}},
+			opt:     sse.WithEventError(func(e sse.Event) error { return errors.New(e.Data) }),
+			want:    []string{connecting, connected, "INFO disconnected: error event", "WARN ended: error event"},
+		},
+		"no request": {
+			scripts: []Script{{Data("a")}},
+			opt:     sse.WithPrepare(func(*http.Request) error { return errInBand }),
+			want:    []string{"WARN ended: the request could not be made"},
 		},
 	} {
 		in(t, name, func(t *testing.T) {
@@ -650,7 +670,7 @@ func TestLogger(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			srv := NewServer(t, InOrder(tt.scripts...))
-			s, err := client(srv, sse.WithDone("[DONE]"), sse.WithLogger(slog.New(log))).Fetch(srv.Get("/").WithContext(ctx))
+			s, err := client(srv, sse.WithDone("[DONE]"), sse.WithLogger(slog.New(log)), tt.opt).Fetch(srv.Get("/").WithContext(ctx))
 			if err == nil {
 				if s.Next() && tt.end != nil {
 					tt.end(s, cancel)
@@ -670,11 +690,11 @@ func TestLogger(t *testing.T) {
 		require.NoError(t, err)
 		cancel()
 		require.False(t, s.Next())
-		require.Equal(t, []string{connected, disconnected, ended}, log.lines)
+		require.Equal(t, []string{connected, "INFO disconnected: context canceled", "INFO ended: context canceled"}, log.lines)
 	})
 }
 
-// logLines keeps level and message of what is logged to it.
+// logLines keeps level, message and reason of what is logged to it.
 type logLines struct{ lines []string }
 
 func (l *logLines) Enabled(context.Context, slog.Level) bool { return true }
@@ -682,7 +702,14 @@ func (l *logLines) WithAttrs([]slog.Attr) slog.Handler       { return l }
 func (l *logLines) WithGroup(string) slog.Handler            { return l }
 
 func (l *logLines) Handle(_ context.Context, r slog.Record) error {
-	l.lines = append(l.lines, r.Level.String()+" "+r.Message)
+	line := r.Level.String() + " " + strings.TrimPrefix(r.Message, "sse: ")
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "reason" {
+			line += ": " + a.Value.String()
+		}
+		return true
+	})
+	l.lines = append(l.lines, line)
 	return nil
 }
 
