@@ -112,6 +112,10 @@ func TestBadOptions(t *testing.T) {
 			sse.WithBackOff(func() backoff.BackOff { return &backoff.ExponentialBackOff{} }),
 			"sse: WithBackOff: make an ExponentialBackOff with backoff.NewExponentialBackOff",
 		},
+		{
+			sse.WithBackOff(func() backoff.BackOff { return (*backoff.ExponentialBackOff)(nil) }),
+			"sse: WithBackOff: make an ExponentialBackOff with backoff.NewExponentialBackOff",
+		},
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:1/", nil)
 	require.NoError(t, err)

@@ -262,8 +262,8 @@ func (c *conn) accept(resp *http.Response) error {
 	return c.refuse(resp)
 }
 
-// refuse reads the start of an answer that is no event stream. A server that sends
-// it slowly, or never, costs a bounded time.
+// refuse reads the start of an answer that is no event stream, which is the end of the
+// attempt. A server that sends it slowly, or never, costs a bounded time.
 func (c *conn) refuse(resp *http.Response) error {
 	limit := errorBodySize
 	if isSuccess(resp) {
@@ -271,7 +271,6 @@ func (c *conn) refuse(resp *http.Response) error {
 	}
 	c.arm(ErrOpenTimeout, errorBodyTime)
 	body, _ := io.ReadAll(io.LimitReader(decoded(c.body, resp.Header), int64(limit)))
-	c.disarm()
 	return &ResponseError{
 		StatusCode: resp.StatusCode,
 		Header:     resp.Header,
@@ -309,12 +308,6 @@ func (c *conn) arm(limit error, d time.Duration) {
 	}
 }
 
-func (c *conn) disarm() {
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-}
-
 // wait sleeps for d, or until the attempt is cancelled, and returns the cause.
 func (c *conn) wait(d time.Duration) error {
 	if d > 0 {
@@ -340,21 +333,22 @@ func (c *conn) cause() error {
 	return cause
 }
 
-// drain reads to the end of the response if that comes soon, so that close finds
-// nothing to break off and the connection can be used again. A response that was made by
-// hand, without a request, has none.
+// drain reads to the end of the response if that comes soon, so that close, which comes
+// next, finds nothing to break off and the connection can be used again. A response that
+// was made by hand, without a request, has none.
 func (c *conn) drain() {
 	if c.resp.Request == nil {
 		return
 	}
 	c.arm(errTimeout, drainTime)
 	_, _ = io.CopyN(io.Discard, c.body, drainSize) // best effort: the stream is complete
-	c.disarm()
 }
 
 // close ends the attempt and lets go of the response.
 func (c *conn) close() {
-	c.disarm()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
 	c.reads.stop()
 	mine := c.unhook != nil && c.unhook()
 	c.cancel(errFinished)

@@ -450,6 +450,20 @@ func TestFetchTimeouts(t *testing.T) {
 		require.Equal(t, []string{"a"}, got)
 		require.Equal(t, []time.Duration{4 * time.Second}, gaps(srv))
 	})
+	in(t, "open timeout while WithPrepare is at work", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		prepared := 0
+		got, err := read(client(srv, sse.WithOpenTimeout(3*time.Second), sse.WithPrepare(func(*http.Request) error {
+			if prepared++; prepared == 1 {
+				<-time.After(5 * time.Second)
+			}
+			return nil
+		})).Fetch(srv.Post("/", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+		require.Equal(t, 2, prepared)
+		require.Len(t, srv.Requests(), 1)
+	})
 	in(t, "open timeout by default", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Stall()}))
 		start := time.Now()

@@ -41,7 +41,7 @@ func TestRequestHeaders(t *testing.T) {
 		req.Header["Cache-Control"] = nil
 		before := req.Header.Clone()
 		_, err := read(client(srv, sse.WithHeader("X-Client", "2"), sse.WithHeader("x-both", "client")).
-			Fetch(req, sse.WithHeader("X-Both", "call"), sse.WithHeader("Host", "other.test")))
+			Fetch(req, sse.WithHeader("X-Both", "call"), sse.WithHeader("Host", "other.test"), sse.WithHeader("!Odd~9", "4")))
 		require.NoError(t, err)
 		got := srv.Requests()[0]
 		require.Equal(t, "text/event-stream, application/json", got.Header.Get("Accept"))
@@ -49,6 +49,7 @@ func TestRequestHeaders(t *testing.T) {
 		require.Equal(t, "1", got.Header.Get("X-Own"))
 		require.Equal(t, "2", got.Header.Get("X-Client"))
 		require.Equal(t, []string{"call"}, got.Header["X-Both"])
+		require.Equal(t, []string{"4"}, got.Header["!odd~9"])
 		require.Equal(t, "other.test", got.Host)
 		require.Equal(t, before, req.Header)
 		require.Equal(t, "server.test", req.Host)

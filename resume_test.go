@@ -53,6 +53,12 @@ func TestPlaceInTheStream(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"0", "1"}, sentIDs(srv))
 		require.Equal(t, http.Header{"Last-Event-ID": {"0"}}, req.Header)
+
+		req.Header = http.Header{"Last-Event-ID": nil}
+		srv = NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\n")}, gone))
+		_, err = read(client(srv).Subscribe(req))
+		require.NoError(t, err)
+		require.Equal(t, []string{"-", "1"}, sentIDs(srv))
 	})
 	for _, tt := range tests {
 		in(t, tt.name, func(t *testing.T) {

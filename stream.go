@@ -302,12 +302,10 @@ func (s *Stream) adopt(resp *http.Response) {
 	s.first, s.where = false, where(resp.Request)
 	c := s.begin()
 	c.where = s.where
-	if s.cfg.resume == nil && s.cfg.retryPolicy == nil {
-		// The connection is all there is to cancel, and its context tells who has done it
-		// first: to close a body may end the request's context, in packages that hand
-		// responses over.
-		s.ctx = context.WithoutCancel(s.ctx)
-	}
+	// Until another attempt, the connection is all there is to cancel, and its context tells
+	// who has done it first: to close a body may end the request's context, in packages that
+	// hand responses over.
+	s.ctx = context.WithoutCancel(s.ctx)
 	err := c.accept(resp)
 	s.resp = resp
 	if err == nil {

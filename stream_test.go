@@ -275,6 +275,7 @@ func TestFromResponse(t *testing.T) {
 			return nil, nil
 		}))
 		refusedWith(503)(t, err)
+		require.ErrorContains(t, err, "sse: GET http://server.test/: 503")
 		_, err = resp.Body.Read(make([]byte, 1))
 		require.ErrorContains(t, err, "closed")
 		require.Len(t, srv.Requests(), 1)
