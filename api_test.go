@@ -106,6 +106,7 @@ func TestBadOptions(t *testing.T) {
 		{sse.WithHeader("", "v"), "sse: WithHeader: a header name has a character that is not allowed in one"},
 		{sse.WithHeader("Authorization: Bearer x", ""), "sse: WithHeader: a header name has a character that is not allowed in one"},
 		{sse.WithHeader("Authorization", "secret\n"), "sse: WithHeader: the value for Authorization has a control character"},
+		{sse.WithHeader("X-A", "\x7f"), "sse: WithHeader: the value for X-A has a control character"},
 		{sse.WithLastEventID("a\nb"), "sse: WithLastEventID: the last event ID has a control character, so no header can carry it"},
 		{sse.WithBackOff(func() backoff.BackOff { return nil }), "sse: WithBackOff: the function returned nil"},
 		{

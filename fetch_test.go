@@ -96,6 +96,24 @@ func TestFetchStreams(t *testing.T) {
 			require.Len(t, srv.Requests(), 1)
 		}
 	})
+	in(t, "after the last event there is none", func(t *testing.T) {
+		for _, last := range []Step{Data("[DONE]"), Data("failed"), Send(sse.Event{Type: "stop", Data: "z"}), Cut(), Raw("data: b")} {
+			srv := NewServer(t, InOrder(Script{Data("a"), last}))
+			s, err := client(srv, stopEvent, sse.WithDone("[DONE]"), sse.WithEventError(func(e sse.Event) error {
+				if e.Data == "failed" {
+					return errInBand
+				}
+				return nil
+			})).Fetch(srv.Get("/"))
+			require.NoError(t, err)
+			for s.Next() {
+				require.NotEmpty(t, s.Data())
+			}
+			require.Nil(t, s.Data())
+			require.Empty(t, s.Type())
+			require.Zero(t, s.Event())
+		}
+	})
 	in(t, "terminator is delivered", func(t *testing.T) {
 		for _, end := range []Step{Stall(), Cut(), Wait(0)} {
 			srv := NewServer(t, InOrder(Script{Data("a"), Send(sse.Event{Type: "stop", Data: "z"}), end}))

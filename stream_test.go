@@ -340,6 +340,16 @@ func TestFromResponse(t *testing.T) {
 		require.False(t, s.Next(), "it was at hand")
 		require.Equal(t, io.ErrShortBuffer, s.Err())
 	})
+	in(t, "a refusal that never ends", func(t *testing.T) {
+		r, w := io.Pipe()
+		go func() { _, _ = io.WriteString(w, "busy") }() // ends when it is read
+		resp := response(r)
+		resp.StatusCode = 503
+		start := time.Now()
+		_, err := sse.FromResponse(resp)
+		refusedWith(503)(t, err)
+		require.Equal(t, 10*time.Second, time.Since(start))
+	})
 	in(t, "a context that ends while a refusal is read", func(t *testing.T) {
 		r, _ := io.Pipe()
 		ctx, cancel := context.WithCancel(t.Context())
