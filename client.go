@@ -232,7 +232,7 @@ func (c *conn) open(req *http.Request) (reach, error) {
 		}
 		return r, &attemptError{where: c.where, err: c.cause()}
 	case err != nil:
-		return r, t.failure(c.where, resp, err)
+		return r, t.failure(c.where, err)
 	}
 	return r, c.accept(resp)
 }
@@ -271,13 +271,9 @@ func (c *conn) refuse(resp *http.Response) error {
 	}
 	c.arm(ErrOpenTimeout, errorBodyTime)
 	body, _ := io.ReadAll(io.LimitReader(decoded(c.body, resp.Header), int64(limit)))
-	return &ResponseError{
-		StatusCode: resp.StatusCode,
-		Header:     resp.Header,
-		Body:       body,
-		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
-		where:      c.where,
-	}
+	refusal := newResponseError(c.where, resp)
+	refusal.Body = body
+	return refusal
 }
 
 // Read reads from the body as it came, under the idle and event timeouts. They run
@@ -505,16 +501,13 @@ func (t *transport) reach(req *http.Request) reach {
 
 // failure returns the error of a request to which the client has no answer. The
 // *url.Error around it goes, because it shows the query.
-func (t *transport) failure(where string, resp *http.Response, err error) error {
+func (t *transport) failure(where string, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	e := &attemptError{where: where, err: redact(err)}
 	if r := t.answer; r != nil {
-		e.resp = &ResponseError{StatusCode: r.StatusCode, Header: r.Header, where: where}
-		if resp == nil { // else the redirect was checked and not liked
-			e.err = errors.New("it redirects to something that is no URL")
-		}
+		e.resp = newResponseError(where, r)
 	}
 	return e
 }
@@ -726,6 +719,15 @@ type ResponseError struct {
 	where string
 }
 
+func newResponseError(where string, resp *http.Response) *ResponseError {
+	return &ResponseError{
+		StatusCode: resp.StatusCode,
+		Header:     resp.Header,
+		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		where:      where,
+	}
+}
+
 func (e *ResponseError) Error() string {
 	status := strings.TrimSpace(strconv.Itoa(e.StatusCode) + " " + http.StatusText(e.StatusCode))
 	switch {
@@ -795,35 +797,42 @@ func count(n int, one, many string) string {
 // user info, a piece of a malformed answer, or a name.
 var foreign = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\S*://\S*`)
 
+// aboutHeaders matches what net/http says of a header that it cannot read, quoting it.
+var aboutHeaders = regexp.MustCompile(`malformed|Location|Content-Length|transfer encoding|trailer`)
+
 // redact returns err, or an error in its place if its message shows a URL or an unbounded
-// piece of what somebody has sent. Its tree then begins below what must not be shown.
+// piece of what somebody has sent. What is in the tree of err is still found.
 func redact(err error) error {
-	const most, long = 512, 64
+	const long = 64
 	was := err.Error()
 	text := foreign.ReplaceAllStringFunc(was, func(quote string) string {
-		if len(quote) < long && !strings.Contains(was, "malformed") && !strings.Contains(quote, "//") && !strings.ContainsAny(quote, "?@#") {
+		if len(quote) < long && !strings.Contains(quote, "//") && !strings.ContainsAny(quote, "?@#") && !aboutHeaders.MatchString(was) {
 			return quote
 		}
 		return `"..."`
 	})
+	if text = bounded(text); text == was {
+		return err
+	}
+	return &redactedError{text: text, err: err}
+}
+
+// bounded returns the start of a text that may be long.
+func bounded(text string) string {
+	const most = 512
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
-	if text == was {
-		return err
-	}
-	cause := errors.Unwrap(err)
-	if cause != nil {
-		cause = redact(cause)
-	}
-	return &redactedError{text: text, cause: cause}
+	return text
 }
 
-// A redactedError has the message of an error that must not be shown.
+// A redactedError stands for an error whose message must not be shown. Unwrap would hand
+// that message on to whoever prints the tree, so it has none.
 type redactedError struct {
-	text  string
-	cause error
+	text string
+	err  error
 }
 
-func (e *redactedError) Error() string { return e.text }
-func (e *redactedError) Unwrap() error { return e.cause }
+func (e *redactedError) Error() string        { return e.text }
+func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
+func (e *redactedError) As(target any) bool   { return errors.As(e.err, target) }

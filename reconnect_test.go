@@ -160,6 +160,9 @@ func TestRedact(t *testing.T) {
 		`malformed MIME header line: ` + strings.Repeat("x", 600) + "secret",
 		`malformed MIME header: missing colon: "Set-Cookie session=secret"`,
 		`malformed "` + strings.Repeat("secret", 20) + `"`,
+		`bad Content-Length "secret"`,
+		`unsupported transfer encoding: "secret"`,
+		`too many transfer encodings: ["gzip" "secret"]`,
 	} {
 		text := redact(errors.New(bad)).Error()
 		require.NotContains(t, text, "secret")
@@ -167,11 +170,18 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// What must not be shown leaves the tree of an error, and what it wraps stays.
+// What must not be shown is in no message of the tree, and is found all the same.
 func TestRedactKeepsTheCause(t *testing.T) {
-	inner := fmt.Errorf("oauth2: %w", &url.Error{Op: "Post", URL: "https://h/token?secret=1", Err: syscall.ECONNREFUSED})
-	err := redact(fmt.Errorf("token: %w", inner))
+	quota := errors.New("quota used up, see https://h/quota?secret=1")
+	get := &url.Error{Op: "Post", URL: "https://h/token?secret=1", Err: syscall.ECONNREFUSED}
+	err := redact(fmt.Errorf("token: %w", errors.Join(fmt.Errorf("oauth2: %w", get), quota)))
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.ErrorIs(t, err, quota)
+	found, ok := errors.AsType[*url.Error](err)
+	require.True(t, ok)
+	require.Equal(t, get, found)
+	_, ok = errors.AsType[*ResponseError](err)
+	require.False(t, ok)
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		require.NotContains(t, e.Error(), "secret")
 	}

@@ -654,7 +654,8 @@ func (s *Stream) log(level slog.Level, message string, reason error, attrs ...sl
 	case request:
 		attrs = append(attrs, slog.String("reason", "the request could not be made"))
 	case reason != nil:
-		attrs = append(attrs, slog.String("reason", strings.TrimPrefix(inner(reason), s.where)))
+		text := strings.TrimPrefix(inner(reason), s.where)
+		attrs = append(attrs, slog.String("reason", inner(redact(errors.New(text)))))
 	}
 	s.cfg.logger.LogAttrs(s.ctx, level, message, attrs...)
 }
@@ -748,7 +749,9 @@ type EventError struct {
 	where string
 }
 
-func (e *EventError) Error() string { return "sse: " + e.where + "error event: " + inner(e.Err) }
+func (e *EventError) Error() string {
+	return "sse: " + e.where + "error event: " + bounded(inner(e.Err))
+}
 
 func (e *EventError) Unwrap() error { return e.Err }
 
