@@ -390,6 +390,22 @@ func TestFetchNotSent(t *testing.T) {
 		require.Equal(t, "{}", string(srv.Requests()[0].Body))
 		require.True(t, body.closed)
 	})
+	in(t, "a body is closed when the call is refused", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		for _, open := range []func(*http.Request) (*sse.Stream, error){
+			func(r *http.Request) (*sse.Stream, error) { return client(srv).Subscribe(r) },
+			func(r *http.Request) (*sse.Stream, error) { return client(srv).Fetch(r, sse.WithMaxEventSize(0)) },
+			func(r *http.Request) (*sse.Stream, error) { r.Method = "?"; return client(srv).Fetch(r) },
+		} {
+			body := &closer{Reader: strings.NewReader("once")}
+			req := srv.Post("/", "")
+			req.Body = body
+			_, err := open(req)
+			require.Error(t, err)
+			require.True(t, body.closed)
+		}
+		require.Empty(t, srv.Requests())
+	})
 	in(t, "a body is closed when the request cannot be made", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
 		body := &closer{Reader: strings.NewReader("{}")}

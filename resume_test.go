@@ -191,6 +191,25 @@ func TestWithResume(t *testing.T) {
 			require.Equal(t, "{}", string(r.Body))
 		}
 	})
+	in(t, "the same request again, with a body that cannot be made again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut))
+		start, again := srv.Post("/start", ""), srv.Post("/resume", "")
+		for _, r := range []*http.Request{start, again} {
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("once")), -1
+		}
+		for _, resumed := range []*http.Request{start, again} {
+			_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+				return resumed, nil
+			})).Fetch(start))
+			require.ErrorContains(t, err, "cannot be made again; set GetBody")
+			start = srv.Get("/start")
+		}
+		var sent []string
+		for _, r := range srv.Requests() {
+			sent = append(sent, r.Path+" "+string(r.Body))
+		}
+		require.Equal(t, []string{"/start once", "/start ", "/resume once"}, sent)
+	})
 	nothing := sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return nil, nil })
 	in(t, "nothing to resume", func(t *testing.T) {
 		srv := NewServer(t, InOrder(cut))

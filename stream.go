@@ -42,13 +42,14 @@ type Stream struct {
 
 	// The attempts.
 	policy   backoff.BackOff
-	first    bool      // none was made yet
-	accepted bool      // one of them has got an event stream
-	reach    reach     // of the last one
-	replays  bool      // the caller's request may be sent again
-	retries  int       // made in a row without progress
-	stalled  time.Time // when progress stopped
-	next     Attempt   // the one to come, zero for the first
+	first    bool          // none was made yet
+	accepted bool          // one of them has got an event stream
+	reach    reach         // of the last one
+	replays  bool          // the caller's request may be sent again
+	retries  int           // made in a row without progress
+	stalled  time.Time     // when progress stopped
+	next     Attempt       // the one to come, zero for the first
+	resumed  *http.Request // the last one of WithResume
 
 	// The end.
 	ended  bool
@@ -61,25 +62,22 @@ type Stream struct {
 	attempt atomic.Pointer[conn] // the one under way, which they cancel
 }
 
-// newStream returns a stream that has not yet made an attempt.
-func newStream(req *http.Request, standing bool, opts ...[]Option) (*Stream, error) {
-	if err := checkRequest(req); err != nil {
-		return nil, err
+// newStream returns a stream that has not yet made an attempt. If it cannot, it closes the
+// body of the request, as net/http does.
+func newStream(req *http.Request, standing bool, opts ...[]Option) (s *Stream, err error) {
+	if err = checkRequest(req); err == nil {
+		s, err = configure(req, standing, opts...)
 	}
-	s, err := configure(req, standing, opts...)
-	if err != nil {
-		return nil, err
+	if err == nil && s.held != nil && standing && s.cfg.resume == nil {
+		err = errors.New("sse: Subscribe: a request with a body needs GetBody to be sent again; set it, or use WithResume")
 	}
-	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil {
-		return s, nil
+	if err != nil && req != nil && req.Body != nil {
+		req.Body.Close()
 	}
-	if standing && s.cfg.resume == nil {
-		return nil, errors.New("sse: Subscribe: a request with a body needs GetBody to be sent again; set it, or use WithResume")
-	}
-	s.held = &heldBody{ReadCloser: req.Body}
-	return s, nil
+	return s, err
 }
 
+// configure returns the stream of a request that can be sent or has been.
 func configure(req *http.Request, standing bool, opts ...[]Option) (*Stream, error) {
 	cfg := newConfig(slices.Concat(opts...)...)
 	if err := cfg.validate(); err != nil {
@@ -101,8 +99,16 @@ func configure(req *http.Request, standing bool, opts ...[]Option) (*Stream, err
 		first:    true,
 		stalled:  time.Now(),
 	}
+	if spendsBody(req) {
+		s.held = &heldBody{ReadCloser: req.Body}
+	}
 	s.parser.init(cfg)
 	return s, nil
+}
+
+// spendsBody reports whether sending the request uses its body up.
+func spendsBody(req *http.Request) bool {
+	return req.Body != nil && req.Body != http.NoBody && req.GetBody == nil
 }
 
 // givenID returns the Last-Event-ID that the caller has put into the headers.
@@ -237,7 +243,7 @@ func (s *Stream) request(c *conn) (*http.Request, string, error) {
 			return nil, "", fmt.Errorf("WithResume: %w", err)
 		}
 		if req != nil {
-			return s.resumed(c, req)
+			return s.resume(c, req)
 		}
 		if s.accepted || !s.replays {
 			return nil, "", errNothingToResume
@@ -249,9 +255,9 @@ func (s *Stream) request(c *conn) (*http.Request, string, error) {
 // errNothingToResume is what WithResume says with a nil request.
 var errNothingToResume = errors.New("sse: nothing to resume")
 
-// resumed takes the caller's request as it is. What no header can carry is left out:
+// resume takes the caller's request as it is. What no header can carry is left out:
 // the caller has seen the ID and found another way.
-func (s *Stream) resumed(c *conn, req *http.Request) (*http.Request, string, error) {
+func (s *Stream) resume(c *conn, req *http.Request) (*http.Request, string, error) {
 	if err := checkRequest(req); err != nil {
 		return nil, "", fmt.Errorf("WithResume: %w", err)
 	}
@@ -259,9 +265,16 @@ func (s *Stream) resumed(c *conn, req *http.Request) (*http.Request, string, err
 	if id == "" && isHeaderValue(s.parser.LastEventID()) {
 		id = s.parser.LastEventID()
 	}
+	again := req == s.resumed || req == s.req && s.held != nil && s.held.used.Load()
+	if again && spendsBody(req) {
+		return nil, "", fmt.Errorf("WithResume: %w", errSpentBody)
+	}
+	s.resumed = req
 	req, err := fresh(c.ctx, req)
 	return req, id, err
 }
+
+var errSpentBody = errors.New("the body of the request was sent before and cannot be made again; set GetBody")
 
 // replay makes the stream's own request again.
 func (s *Stream) replay(c *conn) (*http.Request, string, error) {
@@ -270,7 +283,7 @@ func (s *Stream) replay(c *conn) (*http.Request, string, error) {
 		return nil, "", fmt.Errorf("%w; use WithResume to resume another way", errUnsendableID)
 	}
 	if s.held != nil && s.held.used.Load() {
-		return nil, "", errors.New("its body was read and cannot be made again; set GetBody")
+		return nil, "", errSpentBody
 	}
 	req, err := fresh(c.ctx, s.req)
 	if err == nil && s.held != nil {
@@ -300,6 +313,9 @@ func fresh(ctx context.Context, req *http.Request) (*http.Request, error) {
 // adopt reads a response from elsewhere as if the first attempt had brought it.
 func (s *Stream) adopt(resp *http.Response) {
 	s.first, s.where = false, where(resp.Request)
+	if s.held != nil {
+		s.held.used.Store(true)
+	}
 	c := s.begin()
 	c.where = s.where
 	// Until another attempt, the connection is all there is to cancel, and its context tells

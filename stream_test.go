@@ -360,6 +360,18 @@ func TestFromResponse(t *testing.T) {
 		_, err := sse.FromResponse(resp)
 		require.Equal(t, context.Canceled, err)
 	})
+	in(t, "a body that was sent and cannot be made again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+		req := srv.Post("/", "")
+		req.Body, req.ContentLength = io.NopCloser(strings.NewReader("once")), -1
+		resp, err := srv.Client().Do(req)
+		require.NoError(t, err)
+		got, err := read(sse.FromResponse(resp, sse.WithHTTPClient(srv.Client()), everySecond,
+			sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return a.Delay, a.Number == 1 })))
+		require.ErrorContains(t, err, "cannot be made again; set GetBody")
+		require.Equal(t, []string{"a"}, got)
+		require.Len(t, srv.Requests(), 1)
+	})
 	in(t, "a context that ends before another attempt", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		resp := response(io.NopCloser(strings.NewReader("data: a\n\ndata: b")))
