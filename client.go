@@ -47,6 +47,7 @@ func (c *Client) Fetch(req *http.Request, opts ...Option) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.leaveUnlessOpened()
 	for s.conn == nil && !s.over() {
 		s.connect()
 	}
@@ -71,6 +72,7 @@ func (c *Client) Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.leaveUnlessOpened()
 	if !s.over() {
 		s.connect()
 	}
@@ -109,6 +111,7 @@ func FromResponse(resp *http.Response, opts ...Option) (*Stream, error) {
 		resp.Body.Close()
 		return nil, err
 	}
+	defer s.leaveUnlessOpened()
 	s.adopt(resp)
 	return s.result()
 }
@@ -123,6 +126,8 @@ type conn struct {
 	resp   *http.Response
 	body   io.ReadCloser // of resp, as it came: others may replace it there
 	unhook func() bool   // stops ctx from closing the body
+
+	endedWithBody bool // ctx had ended when the end of the body was read
 
 	timer *time.Timer // cancels with errTimeout
 	limit error       // what errTimeout stands for
@@ -279,12 +284,17 @@ func (c *conn) refuse(resp *http.Response) error {
 // Read reads from the body as it came, under the idle and event timeouts. They run
 // only while Read waits: a slow consumer is no silent server.
 func (c *conn) Read(b []byte) (int, error) {
-	if c.reads.timer == nil {
-		return c.body.Read(b)
+	watched := c.reads.timer != nil
+	if watched {
+		c.limit = c.reads.begin(c.cfg.idleTimeout, c.cfg.eventTimeout)
 	}
-	c.limit = c.reads.begin(c.cfg.idleTimeout, c.cfg.eventTimeout)
 	n, err := c.body.Read(b)
-	c.reads.end()
+	if watched {
+		c.reads.end()
+	}
+	if err == io.EOF {
+		c.endedWithBody = c.ctx.Err() != nil
+	}
 	return n, err
 }
 

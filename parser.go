@@ -270,6 +270,9 @@ func (p *Parser) addID(line, id []byte) {
 		p.ignore(line)
 		return
 	}
+	if cap(p.newID) > keepSize && len(id) <= keepSize { // it was for a larger one of this block
+		p.newID = nil
+	}
 	p.newID, p.hasID = append(p.newID[:0], id...), true
 }
 

@@ -190,6 +190,7 @@ func TestParserShrinks(t *testing.T) {
 		{"data", "data: " + big + "\n\n", "data: a\n\n"},
 		{"ill-formed data", "data: \xFF" + big + "\n\n", "data: \xFF\n\n"},
 		{"id", "id: " + big + "\ndata\n\n", "id: 1\ndata: a\n\nid: 2\ndata: b\n\n"},
+		{"id that is replaced in its block", "id: " + big + "\nid: 1\ndata\n\n", "id: 1\ndata: a\n\n"},
 		{"comment", ":" + big + "\n\n", "data: a\n\n"},
 	}
 	for _, test := range tests {

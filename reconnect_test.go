@@ -217,3 +217,26 @@ func TestWaitHoldsNoBuffer(t *testing.T) {
 	require.False(t, s.Next())
 	require.True(t, waited)
 }
+
+// What was cut off may be large, and is not kept beyond the next connection.
+func TestConnectionHoldsNoPartial(t *testing.T) {
+	bodies := []string{"data: a\n\ndata: " + strings.Repeat("x", 1<<20), "data: b\n\n"}
+	hc := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		body := bodies[0]
+		bodies = bodies[1:]
+		return &http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"text/event-stream"}},
+			Body:       io.NopCloser(strings.NewReader(body)),
+		}, nil
+	})}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://server.test/", nil)
+	require.NoError(t, err)
+	s, err := Subscribe(req, WithHTTPClient(hc), WithRetryPolicy(func(a Attempt) (time.Duration, bool) { return 0, true }))
+	require.NoError(t, err)
+	require.True(t, s.Next())
+	require.True(t, s.Next())
+	require.Nil(t, s.next.Err)
+	s.Close()
+	require.False(t, s.Next())
+}

@@ -220,6 +220,41 @@ func TestWithResume(t *testing.T) {
 		require.Equal(t, "lost", lost.Partial.Data)
 		require.Len(t, srv.Requests(), 1)
 	})
+	in(t, "204 to a resume is no completion", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut, gone))
+		get := sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return srv.Get("/resume"), nil })
+		_, err := read(client(srv, get, sse.WithDone("[DONE]")).Fetch(srv.Post("/", "{}")))
+		lost, ok := errors.AsType[*sse.TruncatedError](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, "lost", lost.Partial.Data)
+
+		srv = NewServer(t, InOrder(cut, gone))
+		_, err = read(client(srv, get).Fetch(srv.Post("/", "{}"))) // nobody has said how it completes
+		require.NoError(t, err)
+	})
+	in(t, "nothing to resume after a Reconnect", func(t *testing.T) {
+		for _, at := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond} { // in the wait, and in the stream
+			srv := NewServer(t, InOrder(cut, Script{Send(sse.Event{ID: "2", Data: "b"}), Stall()}))
+			var asked []sse.Attempt
+			s, err := client(srv, sse.WithResume(func(_ context.Context, a sse.Attempt) (*http.Request, error) {
+				asked = append(asked, a)
+				if len(asked) == 1 && at > time.Second {
+					return srv.Get("/resume"), nil
+				}
+				return nil, nil
+			})).Fetch(srv.Get("/"))
+			require.NoError(t, err)
+			time.AfterFunc(at, s.Reconnect)
+			_, err = read(s, nil)
+			lost, ok := errors.AsType[*sse.TruncatedError](err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, 1, lost.Events)
+			last := asked[len(asked)-1]
+			require.Equal(t, 1, last.Events)
+			require.True(t, last.Retry)
+			require.ErrorIs(t, last.Err, io.ErrUnexpectedEOF)
+		}
+	})
 	in(t, "nothing to resume after a clean end", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
 		for _, open := range []func(*http.Request, ...sse.Option) (*sse.Stream, error){client(srv).Fetch, client(srv).Subscribe} {

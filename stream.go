@@ -51,6 +51,8 @@ type Stream struct {
 	next     Attempt       // the one to come, zero for the first
 	resumed  *http.Request // the last one of WithResume
 
+	opened bool // the caller has it
+
 	// The end.
 	ended  bool
 	err    error
@@ -158,7 +160,7 @@ func (s *Stream) over() bool {
 // interruption returns why the caller has ended the connection under way, if that is so
 // and the response was not at its end by itself.
 func (s *Stream) interruption() error {
-	if s.conn == nil || s.conn.ctx.Err() == nil || s.parser.readErr == io.EOF {
+	if s.conn == nil || s.conn.ctx.Err() == nil || s.conn.endedWithBody {
 		return nil // for every event, so nothing that takes a lock
 	}
 	switch cause := context.Cause(s.conn.ctx); cause {
@@ -343,6 +345,7 @@ func (s *Stream) adopt(resp *http.Response) {
 // connected starts to read an accepted response.
 func (s *Stream) connected(c *conn) {
 	s.conn, s.events, s.accepted = c, 0, true
+	s.next = Attempt{} // its error may have a large event in it
 	s.parser.reset(decoded(c, c.resp.Header))
 	if t := s.cfg.trace; t != nil && t.Open != nil {
 		t.Open(c.resp)
@@ -397,7 +400,7 @@ func (s *Stream) broken() {
 	switch {
 	case p.hasData && s.isDone([]byte(partial.Data)) && (lineEnded || ended && !cut) && cause != errReconnect:
 		s.end(nil)
-	case cause != nil && !ended:
+	case cause != nil && !ended && (cause != errReconnect || s.standing):
 		s.disconnect(&attemptError{where: s.where, err: c.cause()})
 	case ended && !p.hasData && !cut && !s.cfg.completes():
 		s.disconnect(nil)
@@ -415,7 +418,10 @@ func (s *Stream) truncation(partial Event) *TruncatedError {
 		Err:         io.ErrUnexpectedEOF,
 		where:       s.where,
 	}
-	if p.readErr != io.EOF {
+	switch cause := context.Cause(s.conn.ctx); {
+	case cause == errReconnect:
+		e.Err = errReconnect
+	case p.readErr != io.EOF:
 		e.Err = redact(p.readErr)
 	}
 	for _, line := range p.ignored {
@@ -441,6 +447,8 @@ func (s *Stream) lost(reason error, opened bool) {
 	}
 	switch {
 	case s.over():
+	case reason == errNoContent && !s.standing && s.accepted && s.cfg.completes():
+		s.giveUp(s.next.Err) // what was cut off has no rest, and is not complete
 	case reason == errNoContent || reason == nil && !s.standing:
 		s.end(nil)
 	case reason == errNothingToResume:
@@ -448,8 +456,12 @@ func (s *Stream) lost(reason error, opened bool) {
 		s.giveUp(s.next.Err)
 	case errors.Is(reason, errReconnect):
 		s.retries = 0
-		s.next = s.following(reason, opened)
-		s.next.Retry = true
+		next := s.following(reason, opened)
+		if !opened && s.next.Err != nil { // why there is to be another attempt has not changed
+			next.Err, next.Events = s.next.Err, s.next.Events
+		}
+		next.Retry = true
+		s.next = next
 	default:
 		s.plan(reason, opened)
 	}
@@ -566,6 +578,7 @@ func (s *Stream) disconnected(reason error) {
 
 // result is what a call that opens a stream returns.
 func (s *Stream) result() (*Stream, error) {
+	s.opened = true
 	if s.ended && s.err != nil {
 		return nil, s.err
 	}
@@ -652,6 +665,14 @@ func (s *Stream) leave() {
 	s.over()
 	if c := s.attempt.Load(); c != nil {
 		c.close() // which a panic in a function of the caller may have prevented
+	}
+}
+
+// leaveUnlessOpened closes a stream that its caller never gets, because a function of the
+// caller has panicked.
+func (s *Stream) leaveUnlessOpened() {
+	if !s.opened {
+		s.leave()
 	}
 }
 

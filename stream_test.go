@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -221,6 +223,10 @@ func TestLateReader(t *testing.T) {
 	})
 }
 
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
 // A panic in a function of the caller ends the attempt that called it.
 func TestPanicInPrepare(t *testing.T) {
 	in(t, "", func(t *testing.T) {
@@ -241,6 +247,41 @@ func TestPanicInPrepare(t *testing.T) {
 		})
 		require.Error(t, attempt.Err())
 	})
+}
+
+// A panic in a hook leaves no connection behind, also if the caller never got the stream.
+func TestPanicInTrace(t *testing.T) {
+	for name, trace := range map[string]*sse.Trace{
+		"Open":       {Open: func(*http.Response) { panic("out") }},
+		"Disconnect": {Disconnect: func(error) { panic("out") }},
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+			for _, open := range []func() (*sse.Stream, error){
+				func() (*sse.Stream, error) {
+					return sse.Fetch(srv.Get("/"), sse.WithHTTPClient(srv.Client()), sse.WithTrace(trace))
+				},
+				func() (*sse.Stream, error) {
+					return sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()), sse.WithTrace(trace))
+				},
+				func() (*sse.Stream, error) {
+					resp, err := srv.Client().Do(srv.Get("/"))
+					require.NoError(t, err)
+					return sse.FromResponse(resp, sse.WithTrace(trace))
+				},
+			} {
+				require.Panics(t, func() {
+					s, err := open()
+					require.NoError(t, err)
+					for range s.Events() {
+						s.Close()
+					}
+				})
+				synctest.Wait()
+				require.Zero(t, srv.Open())
+			}
+		})
+	}
 }
 
 // A closeFunc calls a function when it is closed.
@@ -384,6 +425,28 @@ func TestFromResponse(t *testing.T) {
 		require.False(t, s.Next())
 		require.Equal(t, context.Canceled, s.Err())
 		require.Equal(t, time.Second, time.Since(start))
+	})
+	in(t, "a context that ends after the end of the body was read", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := response(io.NopCloser(iotest.DataErrReader(strings.NewReader("data: a\n\ndata: b\n\n"))))
+		resp.Request = new(http.Request).WithContext(ctx)
+		s, err := sse.FromResponse(resp)
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		cancel()
+		require.False(t, s.Next())
+		require.Equal(t, context.Canceled, s.Err())
+	})
+	in(t, "a context that ends as the end of the body is read", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := response(io.NopCloser(readerFunc(func(b []byte) (int, error) {
+			cancel()
+			return copy(b, "data: a\n\ndata: b\n\n"), io.EOF
+		})))
+		resp.Request = new(http.Request).WithContext(ctx)
+		got, err := read(sse.FromResponse(resp))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
 	})
 	in(t, "a subscription ends, even if its context does so as a body is closed", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
