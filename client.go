@@ -166,7 +166,7 @@ func (c *conn) prepare(req *http.Request, id string) error {
 		req.Header.Set(lastEventID, id)
 	}
 	for _, h := range defaultHeaders {
-		if _, ok := req.Header[h.key]; !ok {
+		if len(keysOf(req.Header, h.key)) == 0 {
 			req.Header.Set(h.key, h.value)
 		}
 	}
@@ -180,18 +180,26 @@ func (c *conn) prepare(req *http.Request, id string) error {
 
 const lastEventID = "Last-Event-Id" // in the form that net/http gives to header keys
 
-// takeID takes the last event ID from h, whatever the case of its key: a map may have been
-// written by hand.
+// takeID takes the last event ID from h.
 func takeID(h http.Header) (id string) {
-	for key, values := range h {
-		if strings.EqualFold(key, lastEventID) {
-			delete(h, key)
-			if len(values) > 0 {
-				id = values[0]
-			}
+	for _, key := range keysOf(h, lastEventID) {
+		if len(h[key]) > 0 {
+			id = h[key][0]
 		}
+		delete(h, key)
 	}
 	return id
+}
+
+// keysOf returns the keys of h that name this header, in whatever case: a map may have been
+// written by hand.
+func keysOf(h http.Header, name string) (keys []string) {
+	for key := range h {
+		if strings.EqualFold(key, name) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // defaultHeaders are set where the caller has set nothing. Identity, because a
@@ -207,9 +215,12 @@ func setHeaders(req *http.Request, headers []header) {
 	for _, h := range headers {
 		if http.CanonicalHeaderKey(h.key) == "Host" {
 			req.Host = h.value
-		} else {
-			req.Header.Set(h.key, h.value)
+			continue
 		}
+		for _, key := range keysOf(req.Header, h.key) {
+			delete(req.Header, key)
+		}
+		req.Header.Set(h.key, h.value)
 	}
 }
 

@@ -122,6 +122,18 @@ func TestFetchStreams(t *testing.T) {
 			require.Equal(t, []string{"a", "z"}, got)
 		}
 	})
+	in(t, "nothing that comes after the terminator changes the end", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{Type: "stop", Data: "z"}), Stall()}))
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err := client(srv, stopEvent).Fetch(srv.Get("/").WithContext(ctx))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		cancel()
+		s.Close()
+		require.NoError(t, s.Err())
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+	})
 	in(t, "status 204", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(204)}))
 		s, err := client(srv).Fetch(srv.Get("/"))
@@ -593,6 +605,7 @@ func TestFetchTimeouts(t *testing.T) {
 				require.Equal(t, []string{"a", "b"}, got)
 			} else {
 				require.ErrorIs(t, err, sse.ErrOpenTimeout)
+				require.Empty(t, got)
 			}
 		}
 	})

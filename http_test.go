@@ -54,6 +54,17 @@ func TestRequestHeaders(t *testing.T) {
 		require.Equal(t, before, req.Header)
 		require.Equal(t, "server.test", req.Host)
 	})
+	in(t, "the caller's, in a case of their own", func(t *testing.T) {
+		srv := NewServer(t, InOrder(gone))
+		req := srv.Get("/")
+		req.Header = http.Header{"accept": {"text/event-stream, text/plain"}, "x-both": {"request"}, "x-OWN": {"1"}}
+		_, err := read(client(srv, sse.WithHeader("X-Both", "call")).Fetch(req))
+		require.NoError(t, err)
+		got := srv.Requests()[0].Header
+		require.Equal(t, []string{"text/event-stream, text/plain"}, got["Accept"])
+		require.Equal(t, []string{"call"}, got["X-Both"])
+		require.Equal(t, []string{"1"}, got["X-Own"])
+	})
 	in(t, "WithPrepare has the last word on every attempt", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}, Script{Answer(503)}, gone))
 		n := 0
