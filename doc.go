@@ -40,9 +40,9 @@
 //	situation                            Fetch                     Subscribe
 //	request not sent (refused, DNS, TLS) retry, twice              retry
 //	408, 425, 429, 503, 529              retry, twice (1)          retry
-//	500, 502, 504, no answer (3)         retry, twice, if (2)      retry
+//	500, 502, 504, no answer (3)         retry, twice, if (2) (1)  retry
 //	another status, no event stream      *ResponseError            *ResponseError
-//	204                                  clean end                 clean end
+//	204                                  clean end (5)             clean end
 //	WithDone, WithTerminator             clean end                 clean end
 //	body ends, between blocks            clean end (4)             reconnect
 //	body ends with data pending          *TruncatedError           reconnect
@@ -57,6 +57,7 @@
 // (2) GET, HEAD, OPTIONS, PUT, DELETE, or a request with an Idempotency-Key or
 // X-Idempotency-Key header. (3) [ErrOpenTimeout], or what net/http says. (4) A
 // *TruncatedError if [WithDone] or [WithTerminator] says how a complete stream ends.
+// (5) The error before, if it answers the resuming of a stream that they would complete.
 // With [WithResume], Fetch goes on after a break as Subscribe does.
 //
 // # When it tries again

@@ -121,9 +121,10 @@ func WithPrepare(f func(*http.Request) error) Option {
 
 // WithResume calls f for the request of every attempt after the first, where the
 // default is to send the first request again: f may use another method, URL or
-// cursor. Last-Event-ID is added if there is one and f set none. Because f decides
-// what is sent twice, [Client.Fetch] and [FromResponse] go on after a break, too,
-// after the waits of a subscription.
+// cursor. Last-Event-ID is added if there is one and f set none. The request is sent
+// with the context that f is given, which ends with the attempt, and not with its own.
+// Because f decides what is sent twice, [Client.Fetch] and [FromResponse] go on after a
+// break, too, after the waits of a subscription.
 //
 // A nil request without an error says that there is nothing to resume. Then the
 // stream ends as it would without f, or, if no answer had been accepted so far, the
@@ -247,8 +248,8 @@ type Trace struct {
 
 	// Disconnect is called when a connection has ended: with nil after completion or
 	// a clean end, else with the reason. Where [WithDone] or [WithTerminator] says how
-	// the stream completes, any other end is a [*TruncatedError]. An attempt that
-	// never got an event stream is not a connection; its error is in [Trace.Wait].
+	// the stream completes, another end of the response is a [*TruncatedError]. An attempt
+	// that never got an event stream is not a connection; its error is in [Trace.Wait].
 	Disconnect func(err error)
 
 	// Wait is called before the wait for the next attempt. The values are the final

@@ -604,10 +604,10 @@ func (s *Stream) LastEventID() string { return s.parser.LastEventID() }
 // status and headers. The body is the stream's. It is nil if there was none yet.
 func (s *Stream) Response() *http.Response { return s.resp }
 
-// Err returns what ended the stream: nil if it was complete or, with [Client.Fetch],
-// ended cleanly, and what comes after that changes nothing. Otherwise, in this order,
-// the cause of the context, [ErrClosed], or the reason for not going on. A reconnect is
-// no error.
+// Err returns what ended the stream: nil if it was complete, or ended cleanly and was not
+// to go on, as with [Client.Fetch]; what comes after that changes nothing. Otherwise, in
+// this order, the cause of the context, [ErrClosed], or the reason for not going on. A
+// reconnect is no error.
 func (s *Stream) Err() error {
 	if !s.ended && !s.complete && s.closed.Load() {
 		return ErrClosed
