@@ -33,12 +33,24 @@
 //
 // The server runs in memory by default, and then works inside a bubble of
 // testing/synctest: waits take no time, and a goroutine that the program leaves behind
-// fails the test, unless it is one that the end of the server ends; [Server.Open] tells
-// whether a connection was left open. Make the server inside the bubble. A wait for
-// Retry-After, or by a constant backoff policy, can be asserted exactly; package sse
-// varies the others. Only [Server.Client] reaches the server. With [Loopback] it listens
-// on a real socket, outside of bubbles; with [HTTP2] it speaks HTTP/2. It records every
-// request and is closed when the test ends.
+// fails the test, unless it is one that the end of the server ends. Make the server inside
+// the bubble. A wait for Retry-After, or by a constant backoff policy, can be asserted
+// exactly; package sse varies the others. Only [Server.Client] reaches the server, and it
+// does so whatever the host of a URL is: a redirect to another origin can be tested. With
+// [Loopback] the server listens on a real socket, outside of bubbles; with [HTTP2] it speaks
+// HTTP/2, in memory or not. It records every request and is closed when the test ends.
+//
+// # What a test should also look at
+//
+// Steps that were not reached say nothing, and the last script answers all further
+// requests. So require the number of [Server.Requests], too: a POST that was sent twice
+// shows there. To see whether a stream was left open, in a bubble:
+//
+//	srv.Client().CloseIdleConnections()
+//	synctest.Wait()
+//	if n := srv.Open(); n != 0 {
+//		t.Errorf("%d connections were left open", n)
+//	}
 package ssetest
 
 import (
@@ -47,6 +59,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,12 +81,16 @@ type Server struct {
 	next   func(n int, r *http.Request) Script
 	server *http.Server
 	client *http.Client
+	ctx    context.Context // ends with the server
+	cancel context.CancelFunc
 
 	mu       sync.Mutex
 	requests []Request
 	conns    int // made so far
 	open     int // now
 	refuse   int // connections to refuse
+	closed   bool
+	scripts  sync.WaitGroup // those that run
 }
 
 // A Request is what the server has recorded of one request.
@@ -98,7 +115,8 @@ func Loopback() Option { return func(s *settings) { s.loopback = true } }
 func HTTP2() Option { return func(s *settings) { s.http2 = true } }
 
 // InOrder answers the nth request with the nth script, and all requests after the
-// last script with that.
+// last script with that. A subscription goes on until a script ends it, as [Answer] with
+// 204 does; in a bubble, where waits take no time, it is not even slow.
 func InOrder(scripts ...Script) func(n int, r *http.Request) Script {
 	if len(scripts) == 0 {
 		panic("ssetest: InOrder needs a script")
@@ -107,14 +125,19 @@ func InOrder(scripts ...Script) func(n int, r *http.Request) Script {
 }
 
 // NewServer starts a server that answers the nth request, counted from 0, with the
-// script that next returns for it. next is called on the goroutine of the request.
+// script that next returns for it. next is called on the goroutine of the request, before
+// its body is read, which is not for next to read.
 func NewServer(t testing.TB, next func(n int, r *http.Request) Script, opts ...Option) *Server {
 	t.Helper()
+	if next == nil {
+		panic("ssetest: NewServer needs a function; see InOrder")
+	}
 	var set settings
 	for _, o := range opts {
 		o(&set)
 	}
 	s := &Server{t: t, next: next}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	var protocols http.Protocols
 	protocols.SetHTTP1(!set.http2)
 	protocols.SetUnencryptedHTTP2(set.http2)
@@ -131,6 +154,7 @@ func NewServer(t testing.TB, next func(n int, r *http.Request) Script, opts ...O
 	t.Cleanup(func() {
 		s.Close()
 		done.Wait()
+		s.scripts.Wait() // they may still report to t
 	})
 	return s
 }
@@ -173,7 +197,8 @@ func (s *Server) refusing(dial dialer) dialer {
 var errRefused error = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
 // Refuse makes the next n connections of the server's client fail as if nobody
-// listened. Connections that are open stay.
+// listened. Connections that are open stay and are used again: without them, call
+// CloseIdleConnections of the client before.
 func (s *Server) Refuse(n int) {
 	s.mu.Lock()
 	s.refuse = n
@@ -183,11 +208,15 @@ func (s *Server) Refuse(n int) {
 // Close drops all connections and stops listening, in the middle of whatever happens.
 // The end of the test does it, too.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
 	s.server.Close()
 	s.client.CloseIdleConnections()
 }
 
-// Client returns a client that reaches the server.
+// Client returns a client that reaches the server. It may be changed before its first use.
 func (s *Server) Client() *http.Client { return s.client }
 
 // Get returns a GET request for path.
@@ -227,7 +256,8 @@ func (s *Server) Connections() int {
 	return s.conns
 }
 
-// Open returns how many connections to the server are open.
+// Open returns how many connections to the server are open, idle ones included, but not
+// those that [HalfClose] or [Reset] has taken.
 func (s *Server) Open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,21 +277,44 @@ func (s *Server) count(_ net.Conn, state http.ConnState) {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.scripts.Add(1)
+	s.mu.Unlock()
+	defer s.scripts.Done()
+
 	n := s.record(r)
+	defer func() {
+		// To the client, a mistake in a script would look like Cut.
+		if v := recover(); v != nil && v != http.ErrAbortHandler {
+			s.t.Errorf("ssetest: request %d, %s %s: panic: %v\n%s", n, r.Method, r.URL.Path, v, debug.Stack())
+			panic(http.ErrAbortHandler)
+		} else if v != nil {
+			panic(v)
+		}
+	}()
 	script := s.next(n, r)
+	x := &exchange{server: s, n: n, w: w, r: r, flush: http.NewResponseController(w)}
 	if len(script) == 0 || !script[0].early {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return // the client has gone
 		}
+		x.body = body
 		s.mu.Lock()
 		s.requests[n].Body = body
 		s.mu.Unlock()
 	}
-	x := &exchange{server: s, n: n, w: w, r: r, flush: http.NewResponseController(w)}
-	for _, step := range script {
+	for i, step := range script {
 		if r.Context().Err() != nil {
 			return
+		}
+		if step.do == nil || step.early && i > 0 {
+			x.errorf("step %d is an empty Step, or an Early that is not the first", i)
+			continue
 		}
 		step.do(x)
 	}
@@ -288,8 +341,14 @@ type exchange struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	flush  *http.ResponseController
-	size   int  // of a chunk, 0 for all
-	opened bool // the headers were sent
+	body   []byte // of the request
+	size   int    // of a chunk, 0 for all
+	opened bool   // the headers were sent
+}
+
+// errorf reports a mistake in the test or in the program under test.
+func (x *exchange) errorf(format string, args ...any) {
+	x.server.t.Errorf("ssetest: request %d, %s %s: "+format, append([]any{x.n, x.r.Method, x.r.URL.Path}, args...)...)
 }
 
 // open sends the headers of an event stream, unless headers were sent before.
@@ -315,6 +374,9 @@ func (x *exchange) write(text string) {
 			n = min(n, x.size)
 		}
 		if _, err := io.WriteString(x.w, text[:n]); err != nil {
+			if err == http.ErrBodyNotAllowed || err == http.ErrContentLength {
+				x.errorf("the answer cannot have these bytes: %v", err)
+			}
 			return
 		}
 		if err := x.flush.Flush(); err != nil {
@@ -337,28 +399,53 @@ type Step struct {
 
 func step(do func(*exchange)) Step { return Step{do: do} }
 
-// Check calls f with the request. It is called on the goroutine of the server, where
-// a test may report with Errorf and not with FailNow.
-func Check(f func(r *http.Request)) Step { return step(func(x *exchange) { f(x.r) }) }
+// Check calls f with the request, whose body can be read, once in each Check. It is called
+// on the goroutine of the server, where a test may report with Errorf and not with FailNow.
+func Check(f func(r *http.Request)) Step {
+	return step(func(x *exchange) {
+		if x.body != nil {
+			x.r.Body = io.NopCloser(bytes.NewReader(x.body))
+		}
+		f(x.r)
+	})
+}
 
-// WantHeader fails the test unless the request has this value for key; "" is none.
+// WantHeader fails the test unless the request has this value for key, as its first or
+// only one; "" is none.
 func WantHeader(key, want string) Step {
 	return step(func(x *exchange) {
-		if got := x.r.Header.Get(key); got != want {
-			x.server.t.Errorf("ssetest: request %d, %s %s: header %s is %q, want %q", x.n, x.r.Method, x.r.URL.Path, key, got, want)
+		got := x.r.Header.Get(key)
+		if http.CanonicalHeaderKey(key) == "Host" {
+			got = x.r.Host
+		}
+		if got != want {
+			x.errorf("header %s is %q, want %q", key, got, want)
+		}
+	})
+}
+
+// WantBody fails the test unless the request has this body.
+func WantBody(want string) Step {
+	return step(func(x *exchange) {
+		if got := string(x.body); got != want {
+			x.errorf("body is %q, want %q", got, want)
 		}
 	})
 }
 
 // Answer sends the status and headers, given as key, value, key, value …, in place
-// of those of an event stream. It comes before anything that is sent.
+// of those of an event stream: that of 200 needs its Content-Type, too. It comes before
+// anything that is sent.
 func Answer(code int, headers ...string) Step {
+	if len(headers)%2 != 0 {
+		panic("ssetest: Answer needs a value for each header")
+	}
 	return step(func(x *exchange) {
 		if x.opened {
-			x.server.t.Errorf("ssetest: Answer(%d) comes after the headers were sent", code)
+			x.errorf("Answer(%d) comes after the headers were sent, or after Do", code)
 			return
 		}
-		for i := 0; i+1 < len(headers); i += 2 {
+		for i := 0; i < len(headers); i += 2 {
 			x.w.Header().Add(headers[i], headers[i+1])
 		}
 		x.header(code)
@@ -379,24 +466,31 @@ func Raw(text string) Step { return step(func(x *exchange) { x.write(text) }) }
 
 // Send sends events as [Encode] writes them.
 func Send(events ...sse.Event) Step {
+	blocks := make([]string, len(events))
+	for i, e := range events {
+		blocks[i] = Encode(e)
+	}
 	return step(func(x *exchange) {
-		for _, e := range events {
-			x.write(Encode(e))
+		for _, block := range blocks {
+			x.write(block)
 		}
 	})
 }
 
 // Data sends an event without a type and an ID for each text.
 func Data(texts ...string) Step {
-	return step(func(x *exchange) {
-		for _, text := range texts {
-			x.write(Encode(sse.Event{Data: text}))
-		}
-	})
+	events := make([]sse.Event, len(texts))
+	for i, text := range texts {
+		events[i].Data = text
+	}
+	return Send(events...)
 }
 
-// Comment sends a comment and a blank line, as keep-alives do.
-func Comment(text string) Step { return Raw(": " + text + "\n\n") }
+// Comment sends a comment, one for each line of the text, and a blank line, as keep-alives
+// do.
+func Comment(text string) Step {
+	return Raw(": " + strings.ReplaceAll(lineEnds.Replace(text), "\n", "\n: ") + "\n\n")
+}
 
 // Retry sets the reconnection time.
 func Retry(d time.Duration) Step {
@@ -412,6 +506,7 @@ func Wait(d time.Duration) Step {
 		select {
 		case <-time.After(d):
 		case <-x.r.Context().Done():
+		case <-x.server.ctx.Done(): // net/http does not tell before the body is read
 		}
 	})
 }
@@ -419,11 +514,18 @@ func Wait(d time.Duration) Step {
 // Stall says nothing more and keeps the connection until the client goes. As the first
 // step it sends no headers; put Open before it for a stream that is open and silent.
 func Stall() Step {
-	return step(func(x *exchange) { <-x.r.Context().Done() })
+	return step(func(x *exchange) {
+		select {
+		case <-x.r.Context().Done():
+		case <-x.server.ctx.Done():
+		}
+	})
 }
 
 // Cut breaks off: over HTTP/1.1 it drops the connection, over HTTP/2 it resets the
-// stream. As the first step it gives no answer at all.
+// stream. As the first step it gives no answer at all: on a connection that has served a
+// request before, net/http then sends one of its own accord again that it may repeat, such
+// as a GET.
 func Cut() Step {
 	return step(func(*exchange) { panic(http.ErrAbortHandler) })
 }
@@ -431,7 +533,7 @@ func Cut() Step {
 // Reset drops the connection at once, on a real socket with a TCP reset. It is for
 // HTTP/1.1.
 func Reset() Step {
-	return hijack(func(c net.Conn) {
+	return hijack("Reset", func(_ *exchange, c net.Conn) {
 		if tcp, ok := c.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // best effort: a plain close ends it, too
 		}
@@ -440,31 +542,36 @@ func Reset() Step {
 }
 
 // HalfClose ends what the server sends, in the middle of the response, and keeps the
-// connection open in the other direction until the client goes. It is for HTTP/1.1
-// over [Loopback].
+// connection open in the other direction until the client or the server goes. It is for
+// HTTP/1.1 over [Loopback].
 func HalfClose() Step {
-	return hijack(func(c net.Conn) {
+	return hijack("HalfClose", func(x *exchange, c net.Conn) {
 		defer c.Close()
-		if tcp, ok := c.(*net.TCPConn); ok {
-			_ = tcp.CloseWrite() // an error means that the client has gone
-			_, _ = io.Copy(io.Discard, c)
+		tcp, ok := c.(*net.TCPConn)
+		if !ok {
+			x.errorf("HalfClose needs Loopback")
+			return
 		}
+		defer context.AfterFunc(x.server.ctx, func() { c.Close() })()
+		_ = tcp.CloseWrite() // an error means that the client has gone
+		_, _ = io.Copy(io.Discard, c)
 	})
 }
 
-func hijack(f func(net.Conn)) Step {
+func hijack(name string, f func(*exchange, net.Conn)) Step {
 	return step(func(x *exchange) {
 		c, _, err := x.flush.Hijack()
 		if err != nil {
-			x.server.t.Errorf("ssetest: cannot take the connection: %v", err)
+			x.errorf("%s is for HTTP/1.1: %v", name, err)
 			panic(http.ErrAbortHandler)
 		}
-		f(c)
+		f(x, c)
 		panic(http.ErrAbortHandler)
 	})
 }
 
-// Do calls f with the exchange, for what no other step does.
+// Do calls f with the exchange, for what no other step does. The headers are its business
+// from then on: if it sends none, put [Open] or [Answer] before it.
 func Do(f func(w http.ResponseWriter, r *http.Request)) Step {
 	return step(func(x *exchange) {
 		x.opened = true
@@ -474,8 +581,10 @@ func Do(f func(w http.ResponseWriter, r *http.Request)) Step {
 
 // Encode returns e as a block of an event stream, which a parser reads back as e: an
 // event field unless the type is "" or "message", an id field if there is an ID, a
-// data field for each line of the data. CR in the data becomes a line end like LF.
-// A type or ID that a field cannot hold is a mistake of the test, and panics.
+// data field for each line of the data. CR in the data becomes a line end like LF, and
+// ill-formed UTF-8 is for the reader to replace. An event without an ID has, to a reader,
+// that of the event before. A type or ID that a field cannot hold is a mistake of the
+// test, and panics.
 func Encode(e sse.Event) string {
 	if strings.ContainsAny(e.Type+e.ID, "\r\n") || strings.Contains(e.ID, "\x00") {
 		panic("ssetest: Encode: a type or ID cannot hold a line end, nor an ID a NUL")
@@ -487,13 +596,14 @@ func Encode(e sse.Event) string {
 	if e.ID != "" {
 		b.WriteString("id: " + e.ID + "\n")
 	}
-	data := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(e.Data)
-	for line := range strings.SplitSeq(data, "\n") {
+	for line := range strings.SplitSeq(lineEnds.Replace(e.Data), "\n") {
 		b.WriteString("data: " + line + "\n")
 	}
 	b.WriteString("\n")
 	return b.String()
 }
+
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
 // A pipeListener accepts connections that were dialled in memory.
 type pipeListener struct {

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -188,17 +190,112 @@ func TestEarly(t *testing.T) {
 // reporter notes failures in place of a test.
 type reporter struct {
 	testing.TB
+	mu     sync.Mutex
 	failed []string
 }
 
-func (r *reporter) Errorf(format string, _ ...any) { r.failed = append(r.failed, format) }
+func (r *reporter) Errorf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = append(r.failed, fmt.Sprintf(format, args...))
+}
 
-func TestWantHeader(t *testing.T) {
-	r := &reporter{TB: t}
-	srv := ssetest.NewServer(r, ssetest.InOrder(ssetest.Script{ssetest.WantHeader("X-A", "1"), ssetest.Open()}))
-	_, _, err := get(t, srv)
+// What is wrong in the program or in the script is a failure of the test that says so.
+func TestFailures(t *testing.T) {
+	type script = ssetest.Script
+	for name, tt := range map[string]struct {
+		script script
+		opts   []ssetest.Option
+		want   string
+	}{
+		"right":            {script: script{ssetest.WantHeader("X-A", ""), ssetest.WantHeader("Host", "server.test"), ssetest.WantBody("{}")}},
+		"header":           {script: script{ssetest.WantHeader("X-A", "1")}, want: `request 0, POST /p: header X-A is "", want "1"`},
+		"host":             {script: script{ssetest.WantHeader("host", "x")}, want: `header host is "server.test", want "x"`},
+		"body":             {script: script{ssetest.WantBody("[]")}, want: `body is "{}", want "[]"`},
+		"panic":            {script: script{ssetest.Check(func(*http.Request) { panic("boom") })}, want: "request 0, POST /p: panic: boom"},
+		"empty step":       {script: script{ssetest.Open(), {}}, want: "step 1 is an empty Step"},
+		"late Early":       {script: script{ssetest.Open(), ssetest.Early()}, want: "step 1 is an empty Step, or an Early that is not the first"},
+		"late Answer":      {script: script{ssetest.Open(), ssetest.Answer(500)}, want: "Answer(500) comes after the headers were sent"},
+		"no body":          {script: script{ssetest.Answer(204), ssetest.Data("x")}, want: "cannot have these bytes"},
+		"too long":         {script: script{ssetest.Answer(200, "Content-Length", "3"), ssetest.Data("x")}, want: "cannot have these bytes"},
+		"HalfClose":        {script: script{ssetest.Open(), ssetest.HalfClose()}, want: "HalfClose needs Loopback"},
+		"Reset on HTTP/2":  {script: script{ssetest.Open(), ssetest.Reset()}, opts: []ssetest.Option{ssetest.HTTP2()}, want: "Reset is for HTTP/1.1"},
+		"no status":        {script: script{ssetest.Answer(99)}, want: "panic: invalid WriteHeader code 99"},
+		"Cut is no mishap": {script: script{ssetest.Open(), ssetest.Cut()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &reporter{TB: t}
+				srv := ssetest.NewServer(r, ssetest.InOrder(tt.script), tt.opts...)
+				if resp, err := srv.Client().Do(srv.Post("/p", "{}")); err == nil {
+					_, _ = io.ReadAll(resp.Body) // some of these break off
+					resp.Body.Close()
+				}
+				synctest.Wait()
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				if tt.want == "" {
+					require.Empty(t, r.failed)
+					return
+				}
+				require.Len(t, r.failed, 1)
+				require.Contains(t, r.failed[0], tt.want)
+			})
+		})
+	}
+	require.Panics(t, func() { ssetest.Answer(429, "Retry-After") })
+	require.Panics(t, func() { ssetest.Send(sse.Event{ID: "a\nb"}) })
+	require.Panics(t, func() { ssetest.NewServer(t, nil) })
+	require.Panics(t, func() { ssetest.InOrder() })
+}
+
+// Every Check can read the body.
+func TestCheckReadsTheBody(t *testing.T) {
+	var got []string
+	check := ssetest.Check(func(r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		got = append(got, fmt.Sprint(string(body), err))
+	})
+	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{check, check}))
+	resp, err := srv.Client().Do(srv.Post("/", "{}"))
 	require.NoError(t, err)
-	require.Len(t, r.failed, 1)
+	resp.Body.Close()
+	require.Equal(t, []string{"{}<nil>", "{}<nil>"}, got)
+}
+
+// The end of the test waits for the scripts, however they wait and whether or not net/http
+// knows that the client has gone: they may still have something to report.
+func TestScriptsEnd(t *testing.T) {
+	servers(t, func(t *testing.T, opts ...ssetest.Option) {
+		late := false
+		for _, script := range []ssetest.Script{
+			{ssetest.Stall()},
+			{ssetest.Data("a"), ssetest.Wait(time.Hour)},
+			{ssetest.Early(), ssetest.Data("a"), ssetest.Stall()},
+			{ssetest.Early(), ssetest.Data("a"), ssetest.Wait(time.Hour)},
+			{ssetest.Check(func(*http.Request) {
+				time.Sleep(50 * time.Millisecond)
+				late = true
+			})},
+		} {
+			t.Run("", func(t *testing.T) {
+				srv := ssetest.NewServer(t, ssetest.InOrder(script), opts...)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+				defer cancel()
+				if resp, err := srv.Client().Do(srv.Post("/", "{}").WithContext(ctx)); err == nil {
+					resp.Body.Close()
+				}
+			})
+		}
+		require.True(t, late)
+	})
+}
+
+func TestComment(t *testing.T) {
+	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Comment("a\r\n\ndata: b")}))
+	_, body, err := get(t, srv)
+	require.NoError(t, err)
+	require.Equal(t, ": a\n: \n: data: b\n\n", body)
 }
 
 func TestEncode(t *testing.T) {
