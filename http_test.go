@@ -54,6 +54,12 @@ func TestRequestHeaders(t *testing.T) {
 		require.Equal(t, before, req.Header)
 		require.Equal(t, "server.test", req.Host)
 	})
+	in(t, "none of the caller's", func(t *testing.T) {
+		srv := NewServer(t, InOrder(gone))
+		_, err := read(client(srv, sse.WithLastEventID("7")).Fetch(&http.Request{URL: srv.Get("/").URL}))
+		require.NoError(t, err)
+		require.Equal(t, "7", srv.Requests()[0].Header.Get("Last-Event-ID"))
+	})
 	in(t, "the caller's, in a case of their own", func(t *testing.T) {
 		srv := NewServer(t, InOrder(gone))
 		req := srv.Get("/")
@@ -228,6 +234,11 @@ func TestContentEncoding(t *testing.T) {
 		_, err := read(client(srv).Subscribe(srv.Get("/")))
 		require.EqualError(t, err, `sse: GET http://server.test/: 200 OK, but with the content encoding "br", which this package cannot decode`)
 		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "one encoding in another", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "gzip", "Content-Encoding", "br"), Raw("xyz")}))
+		_, err := read(client(srv).Fetch(srv.Get("/")))
+		require.ErrorContains(t, err, `the content encoding "gzip,br"`)
 	})
 	in(t, "identity", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "Identity"), Data("a")}))
@@ -447,6 +458,7 @@ func TestBadRequests(t *testing.T) {
 		{name: "method", want: "no method", req: request(func(r *http.Request) { r.Method = "GE T" })},
 		{name: "header name", want: "header name", req: request(func(r *http.Request) { r.Header["a b"] = []string{"x"} })},
 		{name: "header value", want: "X-A has a control character", req: request(func(r *http.Request) { r.Header.Set("X-A", "secret\n") })},
+		{name: "length without a body", want: "no Body", req: request(func(r *http.Request) { r.Body, r.ContentLength = nil, 3 })},
 		{name: "server request", want: "RequestURI", req: request(func(r *http.Request) { r.RequestURI = "/" })},
 	}
 	for _, tt := range tests {

@@ -692,7 +692,7 @@ func (s *Stream) log(level slog.Level, message string, reason error, attrs ...sl
 		attrs = append(attrs, slog.String("reason", "the request could not be made"))
 	case reason != nil:
 		text := strings.TrimPrefix(inner(reason), s.where)
-		attrs = append(attrs, slog.String("reason", inner(redact(errors.New(text)))))
+		attrs = append(attrs, slog.String("reason", redact(errors.New(text)).Error()))
 	}
 	s.cfg.logger.LogAttrs(s.ctx, level, message, attrs...)
 }
