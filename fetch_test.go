@@ -114,6 +114,17 @@ func TestFetchStreams(t *testing.T) {
 			require.Zero(t, s.Event())
 		}
 	})
+	in(t, "the context of the attempt ends with it", func(t *testing.T) {
+		for _, end := range []Step{Data("[DONE]"), Wait(0), Cut()} {
+			srv := NewServer(t, InOrder(Script{Data("a"), end}))
+			var attempt context.Context
+			_, _ = read(client(srv, sse.WithDone("[DONE]"), sse.WithPrepare(func(r *http.Request) error {
+				attempt = r.Context()
+				return nil
+			})).Fetch(srv.Get("/")))
+			require.Error(t, attempt.Err())
+		}
+	})
 	in(t, "terminator is delivered", func(t *testing.T) {
 		for _, end := range []Step{Stall(), Cut(), Wait(0)} {
 			srv := NewServer(t, InOrder(Script{Data("a"), Send(sse.Event{Type: "stop", Data: "z"}), end}))
@@ -178,7 +189,11 @@ func TestFetchTruncated(t *testing.T) {
 				require.Equal(t, io.ErrUnexpectedEOF, cut.Err)
 			}
 			require.Error(t, cut.Err)
-			require.Contains(t, err.Error(), "sse: GET http://server.test/p: truncated after 1 event")
+			message := "sse: GET http://server.test/p: truncated after 1 event"
+			if tt.partial != (sse.Event{}) {
+				message += ", within the next"
+			}
+			require.EqualError(t, err, message+": "+cut.Err.Error())
 			require.NotContains(t, err.Error(), "secret")
 			require.Len(t, srv.Requests(), 1)
 		})

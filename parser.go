@@ -640,7 +640,6 @@ func (p *Parser) leave() {}
 // of its unfinished line, and whether that line may have become data, or more data.
 func (p *Parser) partial() (e Event, cut bool) {
 	rest := p.buf[p.pos:p.end]
-	p.pos = p.end
 	cut = len(rest) > 0 && strings.HasPrefix("data", string(rest[:min(len(rest), len("data:"))]))
 	switch {
 	case hasPrefix(rest, "data:"):

@@ -160,6 +160,7 @@ func TestRedact(t *testing.T) {
 		`malformed MIME header line: ` + strings.Repeat("x", 600) + "secret",
 		`malformed MIME header: missing colon: "Set-Cookie session=secret"`,
 		`malformed "` + strings.Repeat("secret", 20) + `"`,
+		`unexpected "` + strings.Repeat("secret", 20) + `"`,
 		`bad Content-Length "secret"`,
 		`unsupported transfer encoding: "secret"`,
 		`too many transfer encodings: ["gzip" "secret"]`,
@@ -168,6 +169,31 @@ func TestRedact(t *testing.T) {
 		require.NotContains(t, text, "secret")
 		require.Less(t, len(text), 600)
 	}
+}
+
+func TestOrigin(t *testing.T) {
+	for _, same := range [][2]string{
+		{"http://a/b?c", "HTTP://A:80"},
+		{"https://a", "https://a:443/b"},
+		{"http://[::1]/", "http://[::1]:80/"},
+	} {
+		require.Equal(t, originOf(t, same[0]), originOf(t, same[1]))
+	}
+	for _, other := range [][2]string{
+		{"http://a", "https://a"},
+		{"http://a:443", "https://a"},
+		{"http://a", "http://a:8080"},
+		{"https://a", "https://a:80"},
+		{"http://a", "http://b.a"},
+	} {
+		require.NotEqual(t, originOf(t, other[0]), originOf(t, other[1]))
+	}
+}
+
+func originOf(t *testing.T, address string) string {
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	return origin(u)
 }
 
 // What must not be shown is in no message of the tree, and is found all the same.
