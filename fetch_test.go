@@ -305,6 +305,22 @@ func TestFetchNeverTwice(t *testing.T) {
 		}
 		return n
 	}
+	in(t, "307 without a connection, then refused", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		srv.Refuse(1)
+		hc := *srv.Client()
+		posts := 0
+		hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path != "/jobs" {
+				return srv.Client().Transport.RoundTrip(r)
+			}
+			posts++
+			return &http.Response{StatusCode: 307, Header: http.Header{"Location": {"/jobs/1"}}, Body: http.NoBody, Request: r}, nil
+		})
+		_, err := client(srv, sse.WithHTTPClient(&hc)).Fetch(srv.Post("/jobs", "{}"))
+		require.Error(t, err)
+		require.Equal(t, 1, posts)
+	})
 	for _, code := range []int{302, 303, 307, 308} {
 		for name, next := range map[string]Script{"503": {Answer(503)}, "lost": {Cut()}} {
 			in(t, fmt.Sprint(code, ", then ", name), func(t *testing.T) {

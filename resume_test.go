@@ -191,6 +191,22 @@ func TestWithResume(t *testing.T) {
 			require.Equal(t, "{}", string(r.Body))
 		}
 	})
+	in(t, "another request each time, with a body that cannot be made again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut, cut, Script{Data("b")}))
+		post := func() *http.Request {
+			r := srv.Post("/", "")
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("once")), -1
+			return r
+		}
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return post(), nil
+		})).Fetch(post()))
+		require.NoError(t, err)
+		require.Len(t, srv.Requests(), 3)
+		for _, r := range srv.Requests() {
+			require.Equal(t, "once", string(r.Body))
+		}
+	})
 	in(t, "the same request again, with a body that cannot be made again", func(t *testing.T) {
 		srv := NewServer(t, InOrder(cut))
 		start, again := srv.Post("/start", ""), srv.Post("/resume", "")
