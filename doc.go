@@ -57,8 +57,8 @@
 // (2) GET, HEAD, OPTIONS, PUT, DELETE, or a request with an Idempotency-Key or
 // X-Idempotency-Key header. (3) [ErrOpenTimeout], or what net/http says. (4) A
 // *TruncatedError if [WithDone] or [WithTerminator] says how a complete stream ends.
-// (5) The error before, if it answers the resuming of a stream that they would complete.
-// With [WithResume], Fetch goes on after a break as Subscribe does.
+// (5) With [WithResume], Fetch goes on after a break as Subscribe does; a 204 then says
+// that there is no rest, and the end is the *TruncatedError.
 //
 // # When it tries again
 //

@@ -439,11 +439,18 @@ func TestFetchNotSent(t *testing.T) {
 			func(r *http.Request) (*sse.Stream, error) { return client(srv).Subscribe(r) },
 			func(r *http.Request) (*sse.Stream, error) { return client(srv).Fetch(r, sse.WithMaxEventSize(0)) },
 			func(r *http.Request) (*sse.Stream, error) { r.Method = "?"; return client(srv).Fetch(r) },
+			func(r *http.Request) (*sse.Stream, error) {
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				r.GetBody = func() (io.ReadCloser, error) { return r.Body, nil }
+				return client(srv).Fetch(r.WithContext(ctx))
+			},
 		} {
 			body := &closer{Reader: strings.NewReader("once")}
 			req := srv.Post("/", "")
 			req.Body = body
-			_, err := open(req)
+			s, err := open(req)
+			require.Nil(t, s)
 			require.Error(t, err)
 			require.True(t, body.closed)
 		}

@@ -191,40 +191,82 @@ func TestWithResume(t *testing.T) {
 			require.Equal(t, "{}", string(r.Body))
 		}
 	})
-	in(t, "another request each time, with a body that cannot be made again", func(t *testing.T) {
-		srv := NewServer(t, InOrder(cut, cut, Script{Data("b")}))
-		post := func() *http.Request {
-			r := srv.Post("/", "")
-			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("once")), -1
-			return r
-		}
-		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
-			return post(), nil
-		})).Fetch(post()))
-		require.NoError(t, err)
-		require.Len(t, srv.Requests(), 3)
-		for _, r := range srv.Requests() {
-			require.Equal(t, "once", string(r.Body))
-		}
-	})
-	in(t, "the same request again, with a body that cannot be made again", func(t *testing.T) {
-		srv := NewServer(t, InOrder(cut))
-		start, again := srv.Post("/start", ""), srv.Post("/resume", "")
-		for _, r := range []*http.Request{start, again} {
-			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("once")), -1
-		}
-		for _, resumed := range []*http.Request{start, again} {
+	// Requests whose body cannot be made again: start is the first one, and resume makes the
+	// others.
+	once := func(srv *Server, path string) *http.Request {
+		r := srv.Post(path, "")
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader("once")), -1
+		return r
+	}
+	for name, tt := range map[string]struct {
+		resume func(srv *Server, start, again *http.Request) *http.Request
+		want   []string // sent
+		ok     bool
+	}{
+		"another one each time": {
+			resume: func(srv *Server, _, _ *http.Request) *http.Request { return once(srv, "/resume") },
+			want:   []string{"/start once", "/resume once", "/resume once"}, ok: true,
+		},
+		"with a new body each time": {
+			resume: func(srv *Server, _, again *http.Request) *http.Request {
+				again.Body = once(srv, "/").Body
+				return again
+			},
+			want: []string{"/start once", "/resume once", "/resume once"}, ok: true,
+		},
+		"the first one": {
+			resume: func(_ *Server, start, _ *http.Request) *http.Request { return start },
+			want:   []string{"/start once"},
+		},
+		"a clone of the first one": {
+			resume: func(_ *Server, start, _ *http.Request) *http.Request { return start.Clone(start.Context()) },
+			want:   []string{"/start once"},
+		},
+		"the same one again": {
+			resume: func(_ *Server, _, again *http.Request) *http.Request { return again },
+			want:   []string{"/start once", "/resume once"},
+		},
+	} {
+		in(t, "a body that cannot be made again: "+name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(cut, cut, Script{Data("b")}))
+			start, again := once(srv, "/start"), once(srv, "/resume")
 			_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
-				return resumed, nil
+				return tt.resume(srv, start, again), nil
 			})).Fetch(start))
-			require.ErrorContains(t, err, "cannot be made again; set GetBody")
-			start = srv.Get("/start")
-		}
-		var sent []string
-		for _, r := range srv.Requests() {
-			sent = append(sent, r.Path+" "+string(r.Body))
-		}
-		require.Equal(t, []string{"/start once", "/start ", "/resume once"}, sent)
+			if tt.ok {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, "WithResume: the body of the request was sent before and cannot be made again; set GetBody")
+			}
+			var sent []string
+			for _, r := range srv.Requests() {
+				sent = append(sent, r.Path+" "+string(r.Body))
+			}
+			require.Equal(t, tt.want, sent)
+		})
+	}
+	in(t, "a body that cannot be made again and was not sent", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a")}))
+		srv.Refuse(1)
+		start, asked := once(srv, "/"), 0
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			if asked++; asked == 1 {
+				return start, nil
+			}
+			return nil, nil
+		})).Fetch(start))
+		require.Error(t, err)
+		require.Len(t, srv.Requests(), 1, "an empty one was sent")
+		require.Equal(t, "once", string(srv.Requests()[0].Body))
+	})
+	in(t, "a body of a bad request is closed", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut))
+		body := &closer{Reader: strings.NewReader("once")}
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return &http.Request{Method: http.MethodPost, Body: body}, nil
+		})).Fetch(srv.Get("/")))
+		require.ErrorContains(t, err, "no URL")
+		require.True(t, body.closed)
 	})
 	nothing := sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return nil, nil })
 	in(t, "nothing to resume", func(t *testing.T) {
@@ -244,9 +286,25 @@ func TestWithResume(t *testing.T) {
 		require.True(t, ok, "%v", err)
 		require.Equal(t, "lost", lost.Partial.Data)
 
-		srv = NewServer(t, InOrder(cut, gone))
-		_, err = read(client(srv, get).Fetch(srv.Post("/", "{}"))) // nobody has said how it completes
-		require.NoError(t, err)
+		srv = NewServer(t, InOrder(cut, Script{Answer(503)}, gone))
+		_, err = read(client(srv, get).Fetch(srv.Post("/", "{}")))
+		lost, ok = errors.AsType[*sse.TruncatedError](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, "lost", lost.Partial.Data)
+	})
+	in(t, "nothing to resume after a failed resume", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cut, Script{Answer(503)}))
+		asked := 0
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			if asked++; asked == 1 {
+				return srv.Get("/resume"), nil
+			}
+			return nil, nil
+		})).Fetch(srv.Post("/", "{}")))
+		lost, ok := errors.AsType[*sse.TruncatedError](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, "lost", lost.Partial.Data)
+		require.Len(t, srv.Requests(), 2)
 	})
 	in(t, "nothing to resume after a Reconnect", func(t *testing.T) {
 		for _, at := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond} { // in the wait, and in the stream

@@ -118,7 +118,7 @@ type soakFeed struct{ requests atomic.Int64 }
 
 func (f *soakFeed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.requests.Add(1)
-	_, _ = io.Copy(io.Discard, r.Body) // net/http tells that the client has gone only after the body
+	_, _ = io.Copy(io.Discard, r.Body)                     // net/http tells that the client has gone only after the body
 	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // without one, from the start
 	switch rand.IntN(20) {
 	case 0:

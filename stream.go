@@ -12,6 +12,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -49,7 +50,8 @@ type Stream struct {
 	retries  int           // made in a row without progress
 	stalled  time.Time     // when progress stopped
 	next     Attempt       // the one to come, zero for the first
-	resumed  *http.Request // the last one of WithResume
+	resumed  io.ReadCloser // the last body of WithResume that cannot be made again
+	broke    error         // why the last connection ended
 
 	opened bool // the caller has it
 
@@ -73,10 +75,13 @@ func newStream(req *http.Request, standing bool, opts ...[]Option) (s *Stream, e
 	if err == nil && s.held != nil && standing && s.cfg.resume == nil {
 		err = errors.New("sse: Subscribe: a request with a body needs GetBody to be sent again; set it, or use WithResume")
 	}
-	if err != nil && req != nil && req.Body != nil {
+	if err == nil {
+		return s, nil
+	}
+	if req != nil && req.Body != nil {
 		req.Body.Close()
 	}
-	return s, err
+	return nil, err
 }
 
 // configure returns the stream of a request that can be sent or has been.
@@ -260,20 +265,47 @@ var errNothingToResume = errors.New("sse: nothing to resume")
 // resume takes the caller's request as it is. What no header can carry is left out:
 // the caller has seen the ID and found another way.
 func (s *Stream) resume(c *conn, req *http.Request) (*http.Request, string, error) {
-	if err := checkRequest(req); err != nil {
+	body, err := s.bodyOf(req)
+	if err == nil {
+		err = checkRequest(req)
+	}
+	if err != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
 		return nil, "", fmt.Errorf("WithResume: %w", err)
 	}
 	id := takeID(req.Header.Clone())
 	if id == "" && isHeaderValue(s.parser.LastEventID()) {
 		id = s.parser.LastEventID()
 	}
-	again := req == s.resumed || req == s.req && s.held != nil && s.held.used.Load()
-	if again && spendsBody(req) {
-		return nil, "", fmt.Errorf("WithResume: %w", errSpentBody)
+	req, err = fresh(c.ctx, req)
+	if err == nil && req.GetBody == nil {
+		req.Body = body
 	}
-	s.resumed = req
-	req, err := fresh(c.ctx, req)
 	return req, id, err
+}
+
+// bodyOf returns the body to send with a request of WithResume. It is an error if that was
+// used up by an attempt before: what would be sent is an empty one.
+func (s *Stream) bodyOf(req *http.Request) (io.ReadCloser, error) {
+	switch {
+	case !spendsBody(req):
+		return req.Body, nil
+	case s.held != nil && same(req.Body, s.held.ReadCloser):
+		if s.held.used.Load() {
+			return nil, errSpentBody
+		}
+		return s.held, nil
+	case same(req.Body, s.resumed):
+		return nil, errSpentBody
+	}
+	s.resumed = req.Body
+	return req.Body, nil
+}
+
+func same(a, b io.ReadCloser) bool {
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
 }
 
 var errSpentBody = errors.New("the body of the request was sent before and cannot be made again; set GetBody")
@@ -345,7 +377,7 @@ func (s *Stream) adopt(resp *http.Response) {
 // connected starts to read an accepted response.
 func (s *Stream) connected(c *conn) {
 	s.conn, s.events, s.accepted = c, 0, true
-	s.next = Attempt{} // its error may have a large event in it
+	s.next, s.broke = Attempt{}, nil // the errors may have a large event in them
 	s.parser.reset(decoded(c, c.resp.Header))
 	if t := s.cfg.trace; t != nil && t.Open != nil {
 		t.Open(c.resp)
@@ -443,17 +475,18 @@ func (s *Stream) disconnect(reason error) {
 // end or, after a wait, another attempt.
 func (s *Stream) lost(reason error, opened bool) {
 	if opened {
+		s.broke = reason
 		s.disconnected(reason)
 	}
 	switch {
 	case s.over():
-	case reason == errNoContent && !s.standing && s.accepted && s.cfg.completes():
-		s.giveUp(s.next.Err) // what was cut off has no rest, and is not complete
+	case reason == errNoContent && s.broke != nil && !s.standing:
+		s.giveUp(s.broke) // the rest of what was cut off is not to be had
 	case reason == errNoContent || reason == nil && !s.standing:
 		s.end(nil)
 	case reason == errNothingToResume:
 		s.retries-- // the one that was not made
-		s.giveUp(s.next.Err)
+		s.giveUp(cmp.Or(s.broke, s.next.Err))
 	case errors.Is(reason, errReconnect):
 		s.retries = 0
 		next := s.following(reason, opened)
@@ -558,8 +591,11 @@ func (s *Stream) end(err error) {
 		c.close()
 		s.disconnected(err)
 	}
-	if s.held != nil {
+	switch {
+	case s.held != nil:
 		s.held.discard()
+	case s.first && s.req.Body != nil:
+		s.req.Body.Close()
 	}
 	s.parser.reset(nil)
 	level := slog.LevelWarn

@@ -280,11 +280,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return
+		panic(http.ErrAbortHandler)
 	}
 	s.scripts.Add(1)
 	s.mu.Unlock()
 	defer s.scripts.Done()
+
+	// Before the body is read, net/http does not tell that the server has gone.
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	r = r.WithContext(ctx)
 
 	n := s.record(r)
 	defer func() {
@@ -309,14 +315,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 	}
 	for i, step := range script {
-		if r.Context().Err() != nil {
-			return
-		}
 		if step.do == nil || step.early && i > 0 {
 			x.errorf("step %d is an empty Step, or an Early that is not the first", i)
 			continue
 		}
 		step.do(x)
+		if ctx.Err() != nil {
+			panic(http.ErrAbortHandler) // what was broken off must not end cleanly
+		}
 	}
 	x.open()
 }
@@ -424,10 +430,13 @@ func WantHeader(key, want string) Step {
 	})
 }
 
-// WantBody fails the test unless the request has this body.
+// WantBody fails the test unless the request has this body. It has none to look at after
+// [Early].
 func WantBody(want string) Step {
 	return step(func(x *exchange) {
-		if got := string(x.body); got != want {
+		if x.body == nil {
+			x.errorf("WantBody after Early: the body was not read")
+		} else if got := string(x.body); got != want {
 			x.errorf("body is %q, want %q", got, want)
 		}
 	})
@@ -506,7 +515,6 @@ func Wait(d time.Duration) Step {
 		select {
 		case <-time.After(d):
 		case <-x.r.Context().Done():
-		case <-x.server.ctx.Done(): // net/http does not tell before the body is read
 		}
 	})
 }
@@ -514,12 +522,7 @@ func Wait(d time.Duration) Step {
 // Stall says nothing more and keeps the connection until the client goes. As the first
 // step it sends no headers; put Open before it for a stream that is open and silent.
 func Stall() Step {
-	return step(func(x *exchange) {
-		select {
-		case <-x.r.Context().Done():
-		case <-x.server.ctx.Done():
-		}
-	})
+	return step(func(x *exchange) { <-x.r.Context().Done() })
 }
 
 // Cut breaks off: over HTTP/1.1 it drops the connection, over HTTP/2 it resets the

@@ -214,6 +214,7 @@ func TestFailures(t *testing.T) {
 		"body":             {script: script{ssetest.WantBody("[]")}, want: `body is "{}", want "[]"`},
 		"panic":            {script: script{ssetest.Check(func(*http.Request) { panic("boom") })}, want: "request 0, POST /p: panic: boom"},
 		"empty step":       {script: script{ssetest.Open(), {}}, want: "step 1 is an empty Step"},
+		"body, Early":      {script: script{ssetest.Early(), ssetest.WantBody("")}, want: "WantBody after Early"},
 		"late Early":       {script: script{ssetest.Open(), ssetest.Early()}, want: "step 1 is an empty Step, or an Early that is not the first"},
 		"late Answer":      {script: script{ssetest.Open(), ssetest.Answer(500)}, want: "Answer(500) comes after the headers were sent"},
 		"no body":          {script: script{ssetest.Answer(204), ssetest.Data("x")}, want: "cannot have these bytes"},
@@ -273,6 +274,7 @@ func TestScriptsEnd(t *testing.T) {
 			{ssetest.Data("a"), ssetest.Wait(time.Hour)},
 			{ssetest.Early(), ssetest.Data("a"), ssetest.Stall()},
 			{ssetest.Early(), ssetest.Data("a"), ssetest.Wait(time.Hour)},
+			{ssetest.Early(), ssetest.Data("a"), ssetest.Do(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })},
 			{ssetest.Check(func(*http.Request) {
 				time.Sleep(50 * time.Millisecond)
 				late = true
@@ -288,6 +290,22 @@ func TestScriptsEnd(t *testing.T) {
 			})
 		}
 		require.True(t, late)
+	})
+}
+
+// Close breaks off: nothing that follows in a script is sent, and no response ends cleanly.
+func TestClose(t *testing.T) {
+	servers(t, func(t *testing.T, opts ...ssetest.Option) {
+		for range 20 {
+			srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Data("a"), ssetest.Stall(), ssetest.Data("b")}), opts...)
+			resp, err := srv.Client().Do(srv.Get("/"))
+			require.NoError(t, err)
+			srv.Close()
+			body, err := io.ReadAll(resp.Body)
+			require.Error(t, err)
+			require.NotContains(t, string(body), "b")
+			resp.Body.Close()
+		}
 	})
 }
 
