@@ -244,7 +244,8 @@ func TestFailures(t *testing.T) {
 			})
 		})
 	}
-	require.Panics(t, func() { ssetest.Answer(429, "Retry-After") })
+	odd := []string{"Retry-After"}
+	require.Panics(t, func() { ssetest.Answer(429, odd...) })
 	require.Panics(t, func() { ssetest.Send(sse.Event{ID: "a\nb"}) })
 	require.Panics(t, func() { ssetest.NewServer(t, nil) })
 	require.Panics(t, func() { ssetest.InOrder() })
