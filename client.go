@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -47,7 +48,7 @@ func (c *Client) Fetch(req *http.Request, opts ...Option) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.leaveUnlessOpened()
+	defer s.leaveUnlessHandedOver()
 	for s.conn == nil && !s.over() {
 		s.connect()
 	}
@@ -72,7 +73,7 @@ func (c *Client) Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.leaveUnlessOpened()
+	defer s.leaveUnlessHandedOver()
 	if !s.over() {
 		s.connect()
 	}
@@ -111,7 +112,7 @@ func FromResponse(resp *http.Response, opts ...Option) (*Stream, error) {
 		resp.Body.Close()
 		return nil, err
 	}
-	defer s.leaveUnlessOpened()
+	defer s.leaveUnlessHandedOver()
 	s.adopt(resp)
 	return s.result()
 }
@@ -537,6 +538,36 @@ func (t *transport) failure(where string, err error) error {
 	return e
 }
 
+// fresh returns a copy of req that can be changed, with a body that was not read.
+func fresh(ctx context.Context, req *http.Request) (*http.Request, error) {
+	req = req.Clone(ctx)
+	if req.Header == nil {
+		req.Header = make(http.Header)
+	}
+	if req.Body == nil || req.GetBody == nil {
+		return req, nil
+	}
+	req.Body.Close() // nobody else will; the caller's next use of req makes its own, too
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, fmt.Errorf("GetBody: %w", err)
+	}
+	req.Body = body
+	return req, nil
+}
+
+// spendsBody reports whether sending the request uses its body up.
+func spendsBody(req *http.Request) bool {
+	return req.Body != nil && req.Body != http.NoBody && req.GetBody == nil
+}
+
+var errSpentBody = errors.New("the body of the request was sent before and cannot be made again; set GetBody")
+
+// same reports whether a and b are known to be the same body.
+func same(a, b io.ReadCloser) bool {
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
+}
+
 // A heldBody is a request body that cannot be made again. It stays open until it is
 // read, for the next attempt.
 type heldBody struct {
@@ -555,6 +586,9 @@ func (b *heldBody) Close() error {
 	}
 	return nil
 }
+
+// spent reports whether an attempt has read the body, if there is one.
+func (b *heldBody) spent() bool { return b != nil && b.used.Load() }
 
 // discard closes a body that no attempt has read.
 func (b *heldBody) discard() {

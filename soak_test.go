@@ -26,10 +26,12 @@ import (
 //
 //	SSE_SOAK=10m go test -run Soak -timeout 0 -v .
 func TestSoak(t *testing.T) {
-	length, err := time.ParseDuration(os.Getenv("SSE_SOAK"))
-	if err != nil {
+	text := os.Getenv("SSE_SOAK")
+	if text == "" {
 		t.Skip("set SSE_SOAK to a duration, such as 10m, to run it")
 	}
+	length, err := time.ParseDuration(text)
+	require.NoError(t, err)
 	var feed soakFeed
 	srv := httptest.NewServer(&feed)
 	transport := &http.Transport{}

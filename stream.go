@@ -12,7 +12,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -53,7 +52,7 @@ type Stream struct {
 	resumed  io.ReadCloser // the last body of WithResume that cannot be made again
 	broke    error         // why the last connection ended
 
-	opened bool // the caller has it
+	handedOver bool // the caller has it
 
 	// The end.
 	ended  bool
@@ -111,11 +110,6 @@ func configure(req *http.Request, standing bool, opts ...[]Option) (*Stream, err
 	}
 	s.parser.init(cfg)
 	return s, nil
-}
-
-// spendsBody reports whether sending the request uses its body up.
-func spendsBody(req *http.Request) bool {
-	return req.Body != nil && req.Body != http.NoBody && req.GetBody == nil
 }
 
 // givenID returns the Last-Event-ID that the caller has put into the headers.
@@ -293,7 +287,7 @@ func (s *Stream) bodyOf(req *http.Request) (io.ReadCloser, error) {
 	case !spendsBody(req):
 		return req.Body, nil
 	case s.held != nil && same(req.Body, s.held.ReadCloser):
-		if s.held.used.Load() {
+		if s.held.spent() {
 			return nil, errSpentBody
 		}
 		return s.held, nil
@@ -304,19 +298,13 @@ func (s *Stream) bodyOf(req *http.Request) (io.ReadCloser, error) {
 	return req.Body, nil
 }
 
-func same(a, b io.ReadCloser) bool {
-	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
-}
-
-var errSpentBody = errors.New("the body of the request was sent before and cannot be made again; set GetBody")
-
 // replay makes the stream's own request again.
 func (s *Stream) replay(c *conn) (*http.Request, string, error) {
 	id := s.parser.LastEventID()
 	if !isHeaderValue(id) {
 		return nil, "", fmt.Errorf("%w; use WithResume to resume another way", errUnsendableID)
 	}
-	if s.held != nil && s.held.used.Load() {
+	if s.held.spent() {
 		return nil, "", errSpentBody
 	}
 	req, err := fresh(c.ctx, s.req)
@@ -324,24 +312,6 @@ func (s *Stream) replay(c *conn) (*http.Request, string, error) {
 		req.Body = s.held
 	}
 	return req, id, err
-}
-
-// fresh returns a copy of req that can be changed, with a body that was not read.
-func fresh(ctx context.Context, req *http.Request) (*http.Request, error) {
-	req = req.Clone(ctx)
-	if req.Header == nil {
-		req.Header = make(http.Header)
-	}
-	if req.Body == nil || req.GetBody == nil {
-		return req, nil
-	}
-	req.Body.Close() // nobody else will; the caller's next use of req makes its own, too
-	body, err := req.GetBody()
-	if err != nil {
-		return nil, fmt.Errorf("GetBody: %w", err)
-	}
-	req.Body = body
-	return req, nil
 }
 
 // adopt reads a response from elsewhere as if the first attempt had brought it.
@@ -437,11 +407,13 @@ func (s *Stream) broken() {
 	case ended && !p.hasData && !cut && !s.cfg.completes():
 		s.disconnect(nil)
 	default:
-		s.disconnect(s.truncation(partial))
+		s.disconnect(s.truncation(partial, cause))
 	}
 }
 
-func (s *Stream) truncation(partial Event) *TruncatedError {
+// truncation returns what ends a connection that was cut off, for a cause of its context if
+// that is not nil.
+func (s *Stream) truncation(partial Event, cause error) *TruncatedError {
 	p := &s.parser
 	e := &TruncatedError{
 		Partial:     partial,
@@ -450,7 +422,7 @@ func (s *Stream) truncation(partial Event) *TruncatedError {
 		Err:         io.ErrUnexpectedEOF,
 		where:       s.where,
 	}
-	switch cause := context.Cause(s.conn.ctx); {
+	switch {
 	case cause == errReconnect:
 		e.Err = errReconnect
 	case p.readErr != io.EOF:
@@ -554,7 +526,7 @@ func (s *Stream) ending(a Attempt, opened bool) ending {
 		opened:   opened,
 		standing: s.standing,
 		resumes:  s.cfg.resume != nil,
-		spent:    s.held != nil && s.held.used.Load(),
+		spent:    s.held.spent(),
 	}
 }
 
@@ -614,7 +586,7 @@ func (s *Stream) disconnected(reason error) {
 
 // result is what a call that opens a stream returns.
 func (s *Stream) result() (*Stream, error) {
-	s.opened = true
+	s.handedOver = true
 	if s.ended && s.err != nil {
 		return nil, s.err
 	}
@@ -704,10 +676,10 @@ func (s *Stream) leave() {
 	}
 }
 
-// leaveUnlessOpened closes a stream that its caller never gets, because a function of the
+// leaveUnlessHandedOver closes a stream that its caller never gets, because a function of the
 // caller has panicked.
-func (s *Stream) leaveUnlessOpened() {
-	if !s.opened {
+func (s *Stream) leaveUnlessHandedOver() {
+	if !s.handedOver {
 		s.leave()
 	}
 }

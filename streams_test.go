@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,7 +113,7 @@ func TestStreams(t *testing.T) {
 // any.
 func TestSharedStreams(t *testing.T) {
 	const dir = "../shared/streams"
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		t.Skip("no more streams: ", err)
 	}
 	for _, s := range streamFiles(t, dir) {
