@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,7 +257,7 @@ func TestHostileDeafPeer(t *testing.T) {
 	require.ErrorIs(t, err, sse.ErrOpenTimeout)
 }
 
-// A server that shuts down in mid-stream: over HTTP/2 it says GOAWAY.
+// A server that goes away in mid-stream, without a word.
 func TestHostileShutdown(t *testing.T) {
 	protocols(t, func(t *testing.T, opts ...Option) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}), opts...)
@@ -267,4 +270,148 @@ func TestHostileShutdown(t *testing.T) {
 		require.True(t, ok, "%v", s.Err())
 		require.Len(t, srv.Requests(), 1)
 	})
+}
+
+// A frame of HTTP/2, written by hand because no server of net/http sends what a test wants
+// when it wants it.
+func frame(kind, flags byte, stream uint32, payload string) string {
+	n := len(payload)
+	head := []byte{byte(n >> 16), byte(n >> 8), byte(n), kind, flags}
+	return string(binary.BigEndian.AppendUint32(head, stream)) + payload
+}
+
+const (
+	kindData, kindHeaders, kindRST, kindSettings, kindGoAway = 0, 1, 3, 4, 7
+
+	endStream, endHeaders, ack = 1, 4, 1
+
+	noError, internalError = "\x00\x00\x00\x00", "\x00\x00\x00\x02"
+)
+
+// h2Headers are those of an event stream: :status 200, and content-type, which is number 31
+// of the static table.
+var h2Headers = "\x88\x5f" + string(rune(len("text/event-stream"))) + "text/event-stream"
+
+// goAway says that no stream after the last one was looked at.
+func goAway(last uint32, code string) string {
+	return frame(kindGoAway, 0, 0, string(binary.BigEndian.AppendUint32(nil, last))+code)
+}
+
+// h2Server answers the nth connection with the nth text as soon as a request has come, and
+// drops it. It returns its address and the count of requests.
+func h2Server(t *testing.T, answers ...string) (string, func() int) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var requests atomic.Int64
+	var done sync.WaitGroup
+	serve := func(c net.Conn, answer string) {
+		defer c.Close()
+		preface := make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+		_, err := io.ReadFull(c, preface)
+		_, _ = io.WriteString(c, frame(kindSettings, 0, 0, "")) // an error shows in the next read
+		for head := make([]byte, 9); err == nil; {
+			if _, err = io.ReadFull(c, head); err != nil {
+				return
+			}
+			_, err = io.CopyN(io.Discard, c, int64(head[0])<<16|int64(head[1])<<8|int64(head[2]))
+			switch kind, flags := head[3], head[4]; {
+			case kind == kindSettings && flags&ack == 0:
+				_, _ = io.WriteString(c, frame(kindSettings, ack, 0, ""))
+			case kind == kindHeaders || kind == kindData:
+				if kind == kindHeaders {
+					requests.Add(1)
+				}
+				if flags&endStream != 0 {
+					_, _ = io.WriteString(c, answer)
+					// Until the client has gone, or a moment later: a reset could take what is under way.
+					_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+				}
+			}
+		}
+	}
+	done.Go(func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			done.Go(func() { serve(c, answers[min(n, len(answers)-1)]) })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		done.Wait()
+	})
+	return "http://" + l.Addr().String(), func() int { return int(requests.Load()) }
+}
+
+func h2Client(t *testing.T) *http.Client {
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// GOAWAY and RST_STREAM in the middle of a stream are a break, and in place of an answer
+// they are none: only what the server has not looked at is sent again.
+func TestHostileFrames(t *testing.T) {
+	open := frame(kindHeaders, endHeaders, 1, h2Headers)
+	half := open + frame(kindData, 0, 1, "id: 1\ndata: a\n\ndata: lo")
+	rest := open + frame(kindData, endStream, 1, "id: 2\ndata: b\n\n")
+	for name, tt := range map[string]struct {
+		first      string
+		sent       int  // by a Fetch with POST
+		truncated  bool // by which it ends; otherwise it has got the rest
+		unanswered bool // by which it ends
+	}{
+		"GOAWAY, then dropped":                   {first: half + goAway(1, noError), sent: 1, truncated: true},
+		"GOAWAY with an error":                   {first: half + goAway(1, internalError), sent: 1, truncated: true},
+		"GOAWAY with an error, stream forgotten": {first: half + goAway(0, internalError), sent: 1, truncated: true},
+		"RST_STREAM":                             {first: half + frame(kindRST, 0, 1, internalError), sent: 1, truncated: true},
+		"RST_STREAM without an error":            {first: half + frame(kindRST, 0, 1, noError), sent: 1, truncated: true},
+		"RST_STREAM for an answer":               {first: frame(kindRST, 0, 1, internalError), sent: 1, unanswered: true},
+		"GOAWAY for an answer":                   {first: goAway(1, internalError), sent: 1, unanswered: true},
+		"GOAWAY for an answer, not looked at":    {first: goAway(0, noError), sent: 2},
+	} {
+		t.Run("Fetch, "+name, func(t *testing.T) {
+			url, sent := h2Server(t, tt.first, rest)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
+			require.NoError(t, err)
+			got, err := read(sse.Fetch(req, sse.WithHTTPClient(h2Client(t)), soon))
+			require.Equal(t, tt.sent, sent())
+			cut, truncated := errors.AsType[*sse.TruncatedError](err)
+			require.Equal(t, tt.truncated, truncated, "%v", err)
+			switch {
+			case tt.truncated:
+				require.Equal(t, []string{"a"}, got)
+				require.Equal(t, "lo", cut.Partial.Data)
+			case tt.unanswered:
+				require.Error(t, err)
+			default:
+				require.NoError(t, err)
+				require.Equal(t, []string{"b"}, got)
+			}
+		})
+		t.Run("Subscribe, "+name, func(t *testing.T) {
+			url, sent := h2Server(t, tt.first, rest)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+			require.NoError(t, err)
+			s, err := sse.Subscribe(req, sse.WithHTTPClient(h2Client(t)), soon)
+			require.NoError(t, err)
+			var got []string
+			for s.Next() {
+				if got = append(got, s.Event().Data); s.LastEventID() == "2" {
+					s.Close()
+				}
+			}
+			require.Equal(t, sse.ErrClosed, s.Err())
+			if tt.truncated {
+				require.Equal(t, []string{"a", "b"}, got)
+			} else {
+				require.Equal(t, []string{"b"}, got)
+			}
+			require.Equal(t, 2, sent())
+		})
+	}
 }
