@@ -89,8 +89,7 @@ type Server struct {
 	conns    int // made so far
 	open     int // now
 	refuse   int // connections to refuse
-	closed   bool
-	scripts  sync.WaitGroup // those that run
+	scripts  sync.WaitGroup // those that run; none begins once ctx has ended
 }
 
 // A Request is what the server has recorded of one request.
@@ -209,9 +208,8 @@ func (s *Server) Refuse(n int) {
 // The end of the test does it, too.
 func (s *Server) Close() {
 	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
 	s.cancel()
+	s.mu.Unlock()
 	s.server.Close()
 	s.client.CloseIdleConnections()
 }
@@ -278,7 +276,7 @@ func (s *Server) count(_ net.Conn, state http.ConnState) {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	if s.closed {
+	if s.ctx.Err() != nil {
 		s.mu.Unlock()
 		panic(http.ErrAbortHandler)
 	}
@@ -293,17 +291,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(ctx)
 
 	n := s.record(r)
+	x := &exchange{server: s, n: n, w: w, r: r, flush: http.NewResponseController(w)}
 	defer func() {
-		// To the client, a mistake in a script would look like Cut.
-		if v := recover(); v != nil && v != http.ErrAbortHandler {
-			s.t.Errorf("ssetest: request %d, %s %s: panic: %v\n%s", n, r.Method, r.URL.Path, v, debug.Stack())
-			panic(http.ErrAbortHandler)
-		} else if v != nil {
-			panic(v)
+		v := recover()
+		if v == nil {
+			return
 		}
+		if v != http.ErrAbortHandler { // a mistake in a script, which would look like Cut
+			x.errorf("panic: %v\n%s", v, debug.Stack())
+		}
+		panic(http.ErrAbortHandler)
 	}()
 	script := s.next(n, r)
-	x := &exchange{server: s, n: n, w: w, r: r, flush: http.NewResponseController(w)}
 	if len(script) == 0 || !script[0].early {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
