@@ -86,9 +86,9 @@ type Server struct {
 
 	mu       sync.Mutex
 	requests []Request
-	conns    int // made so far
-	open     int // now
-	refuse   int // connections to refuse
+	conns    int            // made so far
+	open     int            // now
+	refuse   int            // connections to refuse
 	scripts  sync.WaitGroup // those that run; none begins once ctx has ended
 }
 
