@@ -5,7 +5,8 @@
 // It is the reference for the tests and benchmarks of parsers. An [Oracle] carries out the
 // steps one after the other over a whole stream; it is slow, and shares no code with the
 // parser of package sse, so that the two do not make the same mistakes. The package also has
-// the ways in which a stream can arrive, and a [Recorder] for what a parser reports.
+// the test vectors, the ways in which a stream can arrive, and a [Recorder] for what a parser
+// reports.
 package spec
 
 import (

@@ -1,11 +1,29 @@
 package spec
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// The oracle must follow the rules that the vectors are about before it can judge a parser.
+func TestOracleFollowsStandard(t *testing.T) {
+	vectors, err := Vectors("../../testdata/parser")
+	require.NoError(t, err)
+	for _, v := range vectors {
+		t.Run(v.Name, func(t *testing.T) {
+			got := Oracle{}.Interpret(v.Bytes())
+			require.NoError(t, v.Check(got.Outcome), v.Why)
+			require.Len(t, got.Ends, len(got.Events))
+			require.True(t, slices.IsSorted(got.Ends))
+			if v.DispatchedBeforeEOF != nil {
+				require.Len(t, got.Events, *v.DispatchedBeforeEOF)
+			}
+		})
+	}
+}
 
 func TestOracleTellsWhereEventsEnd(t *testing.T) {
 	tests := []struct {
