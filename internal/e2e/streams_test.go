@@ -1,4 +1,4 @@
-package sse
+package e2e_test
 
 import (
 	"bytes"
@@ -7,19 +7,24 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/internal/spec"
 )
 
-// The numbers come from the oracle: what the parser says would prove nothing.
-var updateStreams = flag.Bool("update-streams", false, "write what the oracle says to testdata/streams/*.json")
+// The numbers come from the oracle: those of the parser would prove nothing.
+var streamUpdate = flag.Bool("update-streams", false, "write what the oracle finds to testdata/streams/*.json")
 
-// A streamFile is NAME.json: what there is in the stream of NAME.sse next to it.
+// A streamFile is NAME.json, which describes the stream of NAME.sse.
 type streamFile struct {
 	Provider   string `json:"provider"`
 	Note       string `json:"note"`
@@ -41,7 +46,7 @@ type streamFile struct {
 }
 
 // describe fills in what can be computed.
-func (f *streamFile) describe(o outcome, ignored []string, discarded bool) {
+func (f *streamFile) describe(o spec.Outcome, ignored []string, discarded bool) {
 	f.Events = len(o.Events)
 	f.Types, f.UnknownFields = make(map[string]int), make(map[string]int)
 	f.FirstData, f.LastData = "", ""
@@ -51,7 +56,7 @@ func (f *streamFile) describe(o outcome, ignored []string, discarded bool) {
 		data = append(data, e.Data)
 	}
 	if len(data) > 0 {
-		f.FirstData, f.LastData = upTo80(data[0]), upTo80(data[len(data)-1])
+		f.FirstData, f.LastData = streamUpTo80(data[0]), streamUpTo80(data[len(data)-1])
 	}
 	sum := sha256.Sum256([]byte(strings.Join(data, f.DataJoin)))
 	f.DataSHA256 = hex.EncodeToString(sum[:])
@@ -72,13 +77,13 @@ func (f *streamFile) describe(o outcome, ignored []string, discarded bool) {
 	f.Discarded = discarded
 }
 
-func upTo80(s string) string {
+func streamUpTo80(s string) string {
 	r := []rune(s)
 	return string(r[:min(len(r), 80)])
 }
 
-// require requires that a description made of an outcome is that of the file.
-func (f streamFile) require(t *testing.T, o outcome, ignored []string, discarded bool) {
+// require requires that the description of an outcome is that of the file.
+func (f streamFile) require(t *testing.T, o spec.Outcome, ignored []string, discarded bool) {
 	t.Helper()
 	got := f
 	got.describe(o, ignored, discarded)
@@ -90,33 +95,29 @@ func (f streamFile) require(t *testing.T, o outcome, ignored []string, discarded
 	require.Equal(t, f, got)
 }
 
-func TestStreams(t *testing.T) {
-	for _, s := range streamFiles(t, "testdata/streams") {
+func TestStreamsAreAsDescribed(t *testing.T) {
+	for _, s := range streamCases(t, "../../testdata/streams") {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			if *updateStreams {
+			if *streamUpdate {
 				s.update(t)
 			}
 			s.check(t)
 			if len(s.stream) > 20<<10 {
-				return // the work is quadratic
+				return // the splits take quadratic time
 			}
-			want := oracle{}.read(s.stream)
-			for _, c := range splits(s.stream) {
-				want.check(t, oracle{}, c, s.stream)
-			}
+			s.checkChunkings(t, spec.Splits(s.stream))
 		})
 	}
 }
 
-// More streams, recorded and reconstructed, lie outside the repository where there are
-// any.
-func TestSharedStreams(t *testing.T) {
-	const dir = "../shared/streams"
+// More streams, recorded and reconstructed, may lie outside the repository.
+func TestSharedStreamsAreAsDescribed(t *testing.T) {
+	const dir = "../../../shared/streams"
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("no more streams: ", err)
+		t.Skip("there are no more streams: ", err)
 	}
-	for _, s := range streamFiles(t, dir) {
+	for _, s := range streamCases(t, dir) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			s.check(t)
@@ -131,7 +132,7 @@ type streamCase struct {
 	file       streamFile
 }
 
-func streamFiles(t testing.TB, dir string) []streamCase {
+func streamCases(t testing.TB, dir string) []streamCase {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.sse"))
 	require.NoError(t, err)
@@ -150,35 +151,74 @@ func streamFiles(t testing.TB, dir string) []streamCase {
 	return all
 }
 
-// check requires that the oracle, and the parser in one go and byte by byte, find what
-// the description says, and that the parser agrees with the oracle in every chunking.
+// check requires that the oracle finds what the description says, that the parser agrees with
+// the oracle in every chunking, and that a response reports the discarded block.
 func (s *streamCase) check(t *testing.T) {
 	t.Helper()
-	want := oracle{}.read(s.stream)
-	s.file.require(t, want.outcome, want.ignored, s.discards(want))
-	for _, c := range chunkings()[:2] {
-		got := sight(c.reader(s.stream))
-		require.NoError(t, got.err, c.name)
-		s.file.require(t, got.outcome, got.ignored, got.pending)
-	}
-	for _, c := range chunkings() {
-		want.check(t, oracle{}, c, s.stream)
+	want := spec.Oracle{}.Interpret(s.stream)
+	s.file.require(t, want.Outcome, want.Ignored, s.discards(want))
+	s.checkChunkings(t, spec.Chunkings())
+	for _, c := range spec.Chunkings() {
+		require.Equal(t, s.file.Discarded, streamTruncated(t, c.Reader(s.stream)), c.Name)
 	}
 }
 
-// discards reports whether a block with data is lost at the end of the stream: a blank
-// line there would have made an event of it.
-func (s *streamCase) discards(v verdict) bool {
-	finished := oracle{}.read(append(bytes.Clone(s.stream), "\n\n"...))
+// streamShown is how many bytes of an ignored line a parser shows.
+const streamShown = 1 << 10
+
+func (s *streamCase) checkChunkings(t *testing.T, ways []spec.Chunking) {
+	t.Helper()
+	want := spec.Oracle{}.Interpret(s.stream)
+	for _, c := range ways {
+		got, err := streamRecord(c.Reader(s.stream))
+		require.NoError(t, err, c.Name)
+		require.NoError(t, want.Check(got, streamShown), c.Name)
+	}
+}
+
+// streamRecord runs a parser over r and records what it reports.
+func streamRecord(r io.Reader) (*spec.Recorder, error) {
+	got := spec.NewRecorder(r)
+	p := sse.NewParser(got, sse.WithTrace(&sse.Trace{Comment: got.Comment, Ignored: got.Ignore}))
+	for p.Next() {
+		got.Event(spec.Event(p.Event()))
+	}
+	got.LastEventID = p.LastEventID()
+	got.Retry, got.HasRetry = p.Retry()
+	return got, p.Err()
+}
+
+// streamTruncated reports whether a block with data is lost at the end of a response with the
+// body r.
+func streamTruncated(t *testing.T, r io.Reader) bool {
+	t.Helper()
+	s, err := sse.FromResponse(&http.Response{
+		StatusCode: http.StatusOK,
+		Header:     http.Header{"Content-Type": {"text/event-stream"}},
+		Body:       io.NopCloser(r),
+	})
+	require.NoError(t, err)
+	for range s.Events() {
+	}
+	if s.Err() != nil {
+		require.ErrorAs(t, s.Err(), new(*sse.TruncatedError))
+	}
+	return s.Err() != nil
+}
+
+// discards reports whether a block with data is lost at the end of the stream: a blank line
+// there would have made an event of it.
+func (s *streamCase) discards(v spec.Verdict) bool {
+	finished := spec.Oracle{}.Interpret(append(bytes.Clone(s.stream), "\n\n"...))
 	return len(finished.Events) > len(v.Events)
 }
 
-// update writes the description as the oracle has it.
+// update writes the description as the oracle finds it.
 func (s *streamCase) update(t *testing.T) {
 	t.Helper()
-	v := oracle{}.read(s.stream)
+	v := spec.Oracle{}.Interpret(s.stream)
 	s.file.DataJoin, s.file.License = "\n", "MIT"
-	s.file.describe(v.outcome, v.ignored, s.discards(v))
+	s.file.describe(v.Outcome, v.Ignored, s.discards(v))
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
