@@ -1,4 +1,4 @@
-package sse
+package sse_test
 
 import (
 	"bytes"
@@ -7,9 +7,11 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/fetchsse/sse"
 )
 
-// A shape is a stream in the manner of a known kind, to be repeated.
+// A shape is a stream like those of a known kind, to be repeated.
 type shape struct {
 	name   string
 	stream []byte
@@ -17,20 +19,20 @@ type shape struct {
 }
 
 func shapes() []shape {
-	// Half of a megabyte each, so that small blocks share their reads, too.
+	// Half a megabyte each, so that small blocks also share their reads.
 	repeat := func(name, block string) shape {
 		n := max(1, 512<<10/len(block))
 		return shape{name, []byte(strings.Repeat(block, n)), n}
 	}
-	openai := "data: " + text(312) + "\n\n"
+	openai := "data: " + jsonText(312) + "\n\n"
 	return []shape{
 		repeat("openai", openai),
-		repeat("anthropic", "event: content_block_delta\ndata: "+text(90)+"\n\n"),
+		repeat("anthropic", "event: content_block_delta\ndata: "+jsonText(90)+"\n\n"),
 		ticks(20_000),
-		repeat("64KiB", "data: "+text(64<<10)+"\n\n"),
-		repeat("1MiB", "data: "+text(1<<20)+"\n\n"),
-		repeat("1000lines", strings.Repeat("data: "+text(40)+"\n", 1000)+"\n"),
-		repeat("comments", strings.Repeat(": keep-alive\n\n", 9)+"data: "+text(40)+"\n\n"),
+		repeat("64KiB", "data: "+jsonText(64<<10)+"\n\n"),
+		repeat("1MiB", "data: "+jsonText(1<<20)+"\n\n"),
+		repeat("1000lines", strings.Repeat("data: "+jsonText(40)+"\n", 1000)+"\n"),
+		repeat("comments", strings.Repeat(": keep-alive\n\n", 9)+"data: "+jsonText(40)+"\n\n"),
 		repeat("crlf", strings.ReplaceAll(openai, "\n", "\r\n")),
 		repeat("cr", strings.ReplaceAll(openai, "\n", "\r")),
 		repeat("cjk", "data: "+strings.Repeat("事件流的數據", 17)+"\n\n"),
@@ -41,22 +43,13 @@ func shapes() []shape {
 func ticks(n int) shape {
 	var stream []byte
 	for i := range n {
-		stream = fmt.Appendf(stream, "id: %07d\ndata: %s\n\n", i, text(8))
+		stream = fmt.Appendf(stream, "id: %07d\ndata: %s\n\n", i, jsonText(8))
 	}
 	return shape{"ticks", stream, n}
 }
 
-// text returns JSON-like text of n bytes without a line end.
-func text(n int) string {
-	const piece = `{"index":0,"delta":{"content":"the quick brown fox"}},`
-	return strings.Repeat(piece, n/len(piece)+1)[:n]
-}
-
-// readSize is a usual size of reads: that of the buffers of net/http.
-const readSize = 4 << 10
-
-// readSizes are how much a read brings at most: what the parser has room for, a usual
-// buffer, a small record, the worst case.
+// readSizes returns how much a read brings at most: as much as the parser has room for, a
+// usual buffer, a small record, the worst case.
 func readSizes() []struct {
 	name string
 	size int
@@ -92,15 +85,14 @@ func BenchmarkParser(b *testing.B) {
 	}
 }
 
-func (s shape) parser(b *testing.B, read int) *Parser {
+func (s shape) parser(b *testing.B, read int) *sse.Parser {
 	b.SetBytes(int64(len(s.stream) / s.events))
 	b.ReportAllocs()
-	return NewParser(&repeater{stream: s.stream, size: read})
+	return sse.NewParser(&repeater{stream: s.stream, size: read})
 }
 
-// The floor: to find the ends of the lines, which every parser has to do, with the
-// reads of 4 KiB into one buffer and nothing else. Compare with BenchmarkParser/…/4KiB/data
-// in MB/s; one operation is one read here.
+// The floor: only to find the line ends, as every parser must, with reads of 4 KiB into one
+// buffer. Compare with BenchmarkParser/…/4KiB/data in MB/s; one operation is one read here.
 func BenchmarkScanFloor(b *testing.B) {
 	for _, s := range shapes() {
 		b.Run(s.name, func(b *testing.B) {
@@ -134,11 +126,11 @@ func countLines(buf []byte, eol byte) (lines int) {
 	}
 }
 
-// One event that is much larger than a read, with a new parser each time, beside what it
-// costs at least: the reads, and one copy into a buffer of its size.
+// One event that is much larger than a read, with a new parser each time. The floor is the
+// least that it can cost: the reads, and one copy into a buffer of its size.
 func BenchmarkParserLarge(b *testing.B) {
 	const read = 1 << 10
-	stream := []byte("data: " + text(8<<20) + "\n\n")
+	stream := []byte("data: " + jsonText(8<<20) + "\n\n")
 	b.Run("floor", func(b *testing.B) {
 		b.SetBytes(int64(len(stream)))
 		buf := make([]byte, read)
@@ -154,7 +146,7 @@ func BenchmarkParserLarge(b *testing.B) {
 	b.Run("data", func(b *testing.B) {
 		b.SetBytes(int64(len(stream)))
 		for b.Loop() {
-			p := NewParser(io.LimitReader(&repeater{stream: stream, size: read}, int64(len(stream))))
+			p := sse.NewParser(io.LimitReader(&repeater{stream: stream, size: read}, int64(len(stream))))
 			if !p.Next() || p.Next() {
 				b.Fatal(p.Err())
 			}
@@ -162,25 +154,25 @@ func BenchmarkParserLarge(b *testing.B) {
 	})
 }
 
-// A parser costs something before its first event, which short answers feel.
+// The cost of a parser before its first event, which counts for short responses.
 func BenchmarkParserNew(b *testing.B) {
-	stream := "data: " + text(100) + "\n\n"
+	stream := "data: " + jsonText(100) + "\n\n"
 	b.SetBytes(int64(len(stream)))
 	b.ReportAllocs()
 	for b.Loop() {
-		p := NewParser(strings.NewReader(stream))
+		p := sse.NewParser(strings.NewReader(stream))
 		if !p.Next() || p.Next() || p.Err() != nil {
 			b.Fatal(p.Err())
 		}
 	}
 }
 
-// What is replaced, event by event, when a stream is not UTF-8 at all.
+// A stream that is not UTF-8 at all, so that every event needs replacements.
 func BenchmarkIllFormed(b *testing.B) {
 	line := "data: " + strings.Repeat("Stra\xDFe in M\xFCnchen ", 16) + "\n\n"
 	b.SetBytes(int64(len(line)))
 	b.ReportAllocs()
-	p := NewParser(&repeater{stream: []byte(strings.Repeat(line, 100)), size: readSize})
+	p := sse.NewParser(&repeater{stream: []byte(strings.Repeat(line, 100)), size: readSize})
 	for b.Loop() {
 		if !p.Next() {
 			b.Fatal(p.Err())
