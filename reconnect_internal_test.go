@@ -2,14 +2,11 @@ package sse
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
-	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -92,7 +89,8 @@ func TestDelay(t *testing.T) {
 // counter counts what is asked of a policy.
 type counter struct{ resets, nexts int }
 
-func (c *counter) Reset()                     { c.resets++ }
+func (c *counter) Reset() { c.resets++ }
+
 func (c *counter) NextBackOff() time.Duration { c.nexts++; return time.Second }
 
 func TestPolicyIsResetOncePerOutage(t *testing.T) {
@@ -115,110 +113,66 @@ func TestIsRepeatable(t *testing.T) {
 	}
 }
 
-func TestParseRetryAfter(t *testing.T) {
-	now := time.Date(2024, 2, 29, 12, 0, 0, 500, time.UTC)
-	for v, want := range map[string]time.Duration{
-		"":                                 0,
-		"0":                                0,
-		"7":                                7 * time.Second,
-		" 7\t":                             7 * time.Second,
-		"007":                              7 * time.Second,
-		"-7":                               0,
-		"+7":                               0,
-		"7.5":                              0,
-		"7s":                               0,
-		"soon":                             0,
-		"9223372036":                       9223372036 * time.Second,
-		"9223372037":                       math.MaxInt64,
-		"99999999999999999999999999999":    math.MaxInt64,
-		"Thu, 29 Feb 2024 12:00:09 GMT":    9*time.Second - 500,
-		"Thu, 29 Feb 2024 11:59:59 GMT":    0,
-		"Thursday, 29-Feb-24 12:00:09 GMT": 9*time.Second - 500,
-		"Fri, 31 Dec 9999 23:59:59 GMT":    math.MaxInt64,
-	} {
-		require.Equal(t, want, parseRetryAfter(v, now), "%q", v)
-	}
+// fixed is a policy whose waits are all the same.
+type fixed time.Duration
+
+func (f fixed) Reset() {}
+
+func (f fixed) NextBackOff() time.Duration { return time.Duration(f) }
+
+// A wait is never negative, never below the reconnection time or what Retry-After asks
+// for, each up to its cap, and never above the longest of those and the policy's wait.
+func FuzzDelay(f *testing.F) {
+	f.Add(1, true, int64(time.Second), true, int64(0), uint16(1<<15), int64(time.Second))
+	f.Add(1, false, int64(-5), true, int64(1<<62), uint16(65000), int64(backoff.Stop))
+	f.Add(7, false, int64(1<<63-1), true, int64(1<<63-1), uint16(0), int64(1<<63-1))
+	f.Fuzz(func(t *testing.T, number int, progress bool, retry int64, hasRetry bool, after int64, spread uint16, policy int64) {
+		p := pause{
+			number: number, progress: progress, spread: float64(spread) / (1 << 16),
+			retry: time.Duration(retry), hasRetry: hasRetry, retryAfter: time.Duration(after & math.MaxInt64),
+		}
+		if !hasRetry {
+			p.retry = 0
+		}
+		d, goOn := p.delay(fixed(policy))
+		fromServer := min(max(p.retry, 0), maxServerWait)
+		require.GreaterOrEqual(t, d, time.Duration(0))
+		require.GreaterOrEqual(t, d, fromServer)
+		require.GreaterOrEqual(t, d, min(p.retryAfter, maxServerWait))
+		if progress && hasRetry {
+			require.True(t, goOn)
+			require.LessOrEqual(t, d, max(fromServer+fromServer/10, min(p.retryAfter, maxServerWait)))
+			return
+		}
+		require.Equal(t, policy >= 0, goOn)
+		require.GreaterOrEqual(t, d, minDelay)
+		require.LessOrEqual(t, d, max(time.Duration(policy), fromServer, minDelay, min(p.retryAfter, maxServerWait)))
+	})
 }
 
-func TestRedact(t *testing.T) {
-	for _, fine := range []string{
-		`lookup host: certificate of "Example CA" is bad`,
-		`x509: unknown authority (possibly because of "crypto/rsa: verification error")`,
-	} {
-		err := errors.New(fine)
-		require.Equal(t, err, redact(err))
-	}
-	for _, bad := range []string{
-		`failed to parse Location header "http://u:secret@h:x/": invalid port`,
-		`failed to parse Location header "http://h/%zz?a=\"&token=secret": parse`,
-		`Location header "//user:secret@h:x/": invalid`,
-		`failed to parse "/a?secret"`,
-		`Location header "%zz#access_token=secret"`,
-		`invalid proxy address "user:secret@proxy:bad"`,
-		`Get "https://h/token?secret=1": EOF`,
-		`cannot reach http://h/p?secret: no`,
-		`malformed MIME header line: ` + strings.Repeat("x", 600) + "secret",
-		`malformed MIME header: missing colon: "Set-Cookie session=secret"`,
-		`malformed "` + strings.Repeat("secret", 20) + `"`,
-		`unexpected "` + strings.Repeat("secret", 20) + `"`,
-		`bad Content-Length "secret"`,
-		`unsupported transfer encoding: "secret"`,
-		`too many transfer encodings: ["gzip" "secret"]`,
-	} {
-		text := redact(errors.New(bad)).Error()
-		require.NotContains(t, text, "secret")
-		require.Less(t, len(text), 600)
-	}
-}
-
-func TestOrigin(t *testing.T) {
-	for _, same := range [][2]string{
-		{"http://a/b?c", "HTTP://A:80"},
-		{"https://a", "https://a:443/b"},
-		{"http://[::1]/", "http://[::1]:80/"},
-	} {
-		require.Equal(t, originOf(t, same[0]), originOf(t, same[1]))
-	}
-	for _, other := range [][2]string{
-		{"http://a", "https://a"},
-		{"http://a:443", "https://a"},
-		{"http://a", "http://a:8080"},
-		{"https://a", "https://a:80"},
-		{"http://a", "http://b.a"},
-	} {
-		require.NotEqual(t, originOf(t, other[0]), originOf(t, other[1]))
-	}
-}
-
-func originOf(t *testing.T, address string) string {
-	u, err := url.Parse(address)
-	require.NoError(t, err)
-	return origin(u)
-}
-
-// What must not be shown is in no message of the tree, and is found all the same.
-func TestRedactKeepsTheCause(t *testing.T) {
-	quota := errors.New("quota used up, see https://h/quota?secret=1")
-	get := &url.Error{Op: "Post", URL: "https://h/token?secret=1", Err: syscall.ECONNREFUSED}
-	err := redact(fmt.Errorf("token: %w", errors.Join(fmt.Errorf("oauth2: %w", get), quota)))
-	require.ErrorIs(t, err, syscall.ECONNREFUSED)
-	require.ErrorIs(t, err, quota)
-	found, ok := errors.AsType[*url.Error](err)
-	require.True(t, ok)
-	require.Equal(t, get, found)
-	_, ok = errors.AsType[*ResponseError](err)
-	require.False(t, ok)
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		require.NotContains(t, e.Error(), "secret")
-	}
+// The default policy grows to its cap, whatever reconnection time it starts from.
+func FuzzDefaultPolicy(f *testing.F) {
+	f.Add(int64(0), 20)
+	f.Add(int64(time.Hour), 100)
+	f.Fuzz(func(t *testing.T, retry int64, n int) {
+		policy, err := newPolicy(nil)
+		require.NoError(t, err)
+		server := min(max(time.Duration(retry), 0), maxServerWait)
+		for number := 1; number <= min(n, 200); number++ {
+			d, goOn := pause{number: number, retry: time.Duration(retry), hasRetry: true}.delay(policy)
+			require.True(t, goOn)
+			require.GreaterOrEqual(t, d, max(server, minDelay))
+			require.LessOrEqual(t, d, max(45*time.Second, server+server/2))
+		}
+	})
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// An outage may last, and a stream that waits for its end holds no buffer, whatever had
-// come of the event that was cut.
+// An outage may be long. A stream that waits for its end holds no buffer, even after an
+// event that was cut off.
 func TestWaitHoldsNoBuffer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	hc := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -244,7 +198,7 @@ func TestWaitHoldsNoBuffer(t *testing.T) {
 	require.True(t, waited)
 }
 
-// What was cut off may be large, and is not kept beyond the next connection.
+// An unfinished event may be large. The stream drops it when the next connection opens.
 func TestConnectionHoldsNoPartial(t *testing.T) {
 	bodies := []string{"data: a\n\ndata: " + strings.Repeat("x", 1<<20), "data: b\n\n"}
 	hc := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
