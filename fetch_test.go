@@ -13,49 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fetchsse/sse"
 	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
 )
-
-// everySecond is a policy without jitter, so that waits can be asserted exactly.
-var everySecond = sse.WithBackOff(func() backoff.BackOff { return backoff.NewConstantBackOff(time.Second) })
-
-// in runs a test in a bubble, against a server in memory.
-func in(t *testing.T, name string, test func(t *testing.T)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
-}
-
-// client returns a client for srv that waits a second between attempts.
-func client(srv *Server, opts ...sse.Option) *sse.Client {
-	return sse.NewClient(append([]sse.Option{sse.WithHTTPClient(srv.Client()), everySecond}, opts...)...)
-}
-
-// read returns the data of all events and how the stream ended.
-func read(s *sse.Stream, err error) ([]string, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	var data []string
-	for s.Next() {
-		data = append(data, s.Event().Data)
-	}
-	return data, s.Err()
-}
-
-// gaps returns the time from each request to the next.
-func gaps(srv *Server) []time.Duration {
-	var all []time.Duration
-	requests := srv.Requests()
-	for i := 1; i < len(requests); i++ {
-		all = append(all, requests[i].Time.Sub(requests[i-1].Time))
-	}
-	return all
-}
 
 func TestFetchStreams(t *testing.T) {
 	in(t, "clean end", func(t *testing.T) {
@@ -154,8 +116,6 @@ func TestFetchStreams(t *testing.T) {
 		require.NoError(t, s.Err())
 	})
 }
-
-var stopEvent = sse.WithTerminator(func(e sse.Event) bool { return e.Type == "stop" })
 
 func TestFetchTruncated(t *testing.T) {
 	done := sse.WithDone("[DONE]")
@@ -280,21 +240,6 @@ func TestFetchRetries(t *testing.T) {
 	}
 }
 
-func post(srv *Server) *http.Request { return srv.Post("/", "{}") }
-func get(srv *Server) *http.Request  { return srv.Get("/") }
-
-func method(name string) func(*Server) *http.Request {
-	return func(srv *Server) *http.Request { return srv.Request(name, "/", "") }
-}
-
-func keyed(key string) func(*Server) *http.Request {
-	return func(srv *Server) *http.Request {
-		r := srv.Post("/", "{}")
-		r.Header.Set(key, "k1")
-		return r
-	}
-}
-
 // What was acted on may not be sent again, whatever comes after it.
 func TestFetchNeverTwice(t *testing.T) {
 	count := func(srv *Server, path string) (n int) {
@@ -402,87 +347,7 @@ func TestFetchNotSent(t *testing.T) {
 		_, err = read(client(srv, sse.WithMaxRetries(5)).Fetch(srv.Get("/")))
 		require.NoError(t, err)
 	})
-	in(t, "a body that cannot be made again, not read", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a")}))
-		srv.Refuse(1)
-		body := &closer{Reader: strings.NewReader("once")}
-		req := srv.Post("/", "")
-		req.Body = body
-		_, err := read(client(srv).Fetch(req))
-		require.NoError(t, err)
-		require.Equal(t, "once", string(srv.Requests()[0].Body))
-		require.True(t, body.closed)
-	})
-	in(t, "a body that cannot be made again, never read", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a")}))
-		srv.Refuse(3)
-		body := &closer{Reader: strings.NewReader("once")}
-		req := srv.Post("/", "")
-		req.Body = body
-		_, err := read(client(srv).Fetch(req))
-		require.Error(t, err)
-		require.True(t, body.closed)
-	})
-	in(t, "a body that can be made again is closed, too", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a")}))
-		req := srv.Post("/", "{}")
-		body := &closer{Reader: strings.NewReader("not this one")}
-		req.Body = body
-		_, err := read(client(srv).Fetch(req))
-		require.NoError(t, err)
-		require.Equal(t, "{}", string(srv.Requests()[0].Body))
-		require.True(t, body.closed)
-	})
-	in(t, "a body is closed when the call is refused", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a")}))
-		for _, open := range []func(*http.Request) (*sse.Stream, error){
-			func(r *http.Request) (*sse.Stream, error) { return client(srv).Subscribe(r) },
-			func(r *http.Request) (*sse.Stream, error) { return client(srv).Fetch(r, sse.WithMaxEventSize(0)) },
-			func(r *http.Request) (*sse.Stream, error) { r.Method = "?"; return client(srv).Fetch(r) },
-			func(r *http.Request) (*sse.Stream, error) {
-				ctx, cancel := context.WithCancel(t.Context())
-				cancel()
-				r.GetBody = func() (io.ReadCloser, error) { return r.Body, nil }
-				return client(srv).Fetch(r.WithContext(ctx))
-			},
-		} {
-			body := &closer{Reader: strings.NewReader("once")}
-			req := srv.Post("/", "")
-			req.Body = body
-			s, err := open(req)
-			require.Nil(t, s)
-			require.Error(t, err)
-			require.True(t, body.closed)
-		}
-		require.Empty(t, srv.Requests())
-	})
-	in(t, "a body is closed when the request cannot be made", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a")}))
-		body := &closer{Reader: strings.NewReader("{}")}
-		req := srv.Post("/", "{}")
-		req.GetBody = func() (io.ReadCloser, error) { return body, nil }
-		_, err := client(srv, sse.WithPrepare(func(*http.Request) error { return errInBand })).Fetch(req)
-		require.ErrorIs(t, err, errInBand)
-		require.True(t, body.closed)
-	})
-	in(t, "a body that cannot be made again, read", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a")}))
-		req := srv.Post("/", "")
-		req.Body = &closer{Reader: strings.NewReader("once")}
-		_, err := read(client(srv).Fetch(req))
-		refusal, ok := errors.AsType[*sse.ResponseError](err)
-		require.True(t, ok, "%v", err)
-		require.Equal(t, 503, refusal.StatusCode)
-		require.Len(t, srv.Requests(), 1)
-	})
 }
-
-type closer struct {
-	io.Reader
-	closed bool
-}
-
-func (c *closer) Close() error { c.closed = true; return nil }
 
 func TestFetchWaits(t *testing.T) {
 	in(t, "Retry-After in seconds raises the wait", func(t *testing.T) {
@@ -518,66 +383,6 @@ func TestFetchWaits(t *testing.T) {
 }
 
 func TestFetchTimeouts(t *testing.T) {
-	in(t, "open timeout", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Stall()}))
-		start := time.Now()
-		_, err := read(client(srv, sse.WithOpenTimeout(3*time.Second)).Fetch(srv.Post("/", "{}")))
-		require.ErrorIs(t, err, sse.ErrOpenTimeout)
-		require.EqualError(t, err, "sse: POST http://server.test/: timed out waiting for the response headers")
-		require.Equal(t, 3*time.Second, time.Since(start))
-		require.Len(t, srv.Requests(), 1)
-	})
-	in(t, "open timeout of a GET is tried again", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Stall()}, Script{Data("a")}))
-		got, err := read(client(srv, sse.WithOpenTimeout(3*time.Second)).Fetch(srv.Get("/")))
-		require.NoError(t, err)
-		require.Equal(t, []string{"a"}, got)
-		require.Equal(t, []time.Duration{4 * time.Second}, gaps(srv))
-	})
-	in(t, "open timeout while WithPrepare is at work", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a")}))
-		prepared := 0
-		got, err := read(client(srv, sse.WithOpenTimeout(3*time.Second), sse.WithPrepare(func(*http.Request) error {
-			if prepared++; prepared == 1 {
-				<-time.After(5 * time.Second)
-			}
-			return nil
-		})).Fetch(srv.Post("/", "{}")))
-		require.NoError(t, err)
-		require.Equal(t, []string{"a"}, got)
-		require.Equal(t, 2, prepared)
-		require.Len(t, srv.Requests(), 1)
-	})
-	in(t, "open timeout by default", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Stall()}))
-		start := time.Now()
-		_, err := read(client(srv).Fetch(srv.Post("/", "{}")))
-		require.ErrorIs(t, err, sse.ErrOpenTimeout)
-		require.Equal(t, 2*time.Minute, time.Since(start))
-	})
-	for _, tt := range []struct{ client, option, want time.Duration }{
-		{5 * time.Second, 2 * time.Minute, 5 * time.Second},
-		{5 * time.Second, 0, 5 * time.Second},
-		{5 * time.Second, 3 * time.Second, 3 * time.Second},
-		{0, 3 * time.Second, 3 * time.Second},
-	} {
-		in(t, fmt.Sprintf("Timeout of the http.Client bounds the opening: %v", tt), func(t *testing.T) {
-			srv := NewServer(t, InOrder(Script{Stall()}))
-			srv.Client().Timeout = tt.client
-			start := time.Now()
-			_, err := read(client(srv, sse.WithOpenTimeout(tt.option)).Fetch(srv.Post("/", "{}")))
-			require.ErrorIs(t, err, sse.ErrOpenTimeout)
-			require.Equal(t, tt.want, time.Since(start))
-		})
-	}
-	in(t, "Timeout of the http.Client does not bound the stream", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Hour), Data("b")}))
-		srv.Client().Timeout = 5 * time.Second
-		got, err := read(client(srv).Fetch(srv.Get("/")))
-		require.NoError(t, err)
-		require.Equal(t, []string{"a", "b"}, got)
-		require.Equal(t, 5*time.Second, srv.Client().Timeout)
-	})
 	in(t, "idle timeout", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Wait(9 * time.Second), Comment("x"), Stall()}))
 		start := time.Now()
@@ -635,22 +440,10 @@ func TestFetchTimeouts(t *testing.T) {
 		require.ErrorIs(t, err, sse.ErrEventTimeout)
 		require.Equal(t, 10*time.Second, time.Since(start))
 	})
-	in(t, "headers that come as the open timeout fires", func(t *testing.T) {
-		for range 100 {
-			srv := NewServer(t, InOrder(Script{Wait(3 * time.Second), Data("a"), Wait(time.Second), Data("b")}))
-			got, err := read(client(srv, sse.WithOpenTimeout(3*time.Second)).Fetch(srv.Post("/", "{}")))
-			if err == nil {
-				require.Equal(t, []string{"a", "b"}, got)
-			} else {
-				require.ErrorIs(t, err, sse.ErrOpenTimeout)
-				require.Empty(t, got)
-			}
-		}
-	})
 }
 
 func TestFetchTooLarge(t *testing.T) {
-	in(t, "", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", strings.Repeat("x", 100)), Data("b")}))
 		got, err := read(client(srv, sse.WithMaxEventSize(50)).Fetch(srv.Get("/")))
 		require.ErrorIs(t, err, sse.ErrEventTooLarge)
@@ -662,7 +455,7 @@ func TestFetchTooLarge(t *testing.T) {
 
 func TestFetchEventError(t *testing.T) {
 	overloaded := errors.New("overloaded")
-	in(t, "", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Send(sse.Event{Type: "error", Data: "{}", ID: "3"}), Data("b")}))
 		got, err := read(client(srv, sse.WithEventError(func(e sse.Event) error {
 			if e.Type == "error" {

@@ -15,19 +15,6 @@ import (
 	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
 )
 
-// sentIDs returns the Last-Event-ID of every request, "-" where there was none.
-func sentIDs(srv *Server) []string {
-	var ids []string
-	for _, r := range srv.Requests() {
-		if v, ok := r.Header["Last-Event-Id"]; ok {
-			ids = append(ids, strings.Join(v, "|"))
-		} else {
-			ids = append(ids, "-")
-		}
-	}
-	return ids
-}
-
 // "Place in the stream": what the next request says after a connection.
 func TestPlaceInTheStream(t *testing.T) {
 	tests := []struct {
@@ -331,7 +318,7 @@ func TestWithResume(t *testing.T) {
 	})
 	in(t, "nothing to resume after a clean end", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
-		for _, open := range []func(*http.Request, ...sse.Option) (*sse.Stream, error){client(srv).Fetch, client(srv).Subscribe} {
+		for _, open := range bothCalls(client(srv)) {
 			_, err := read(open(srv.Get("/"), nothing))
 			require.NoError(t, err)
 		}

@@ -133,19 +133,6 @@ func dialForEver(rt http.RoundTripper) http.RoundTripper {
 	})
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// response is an event stream that no server has sent.
-func response(body io.ReadCloser) *http.Response {
-	return &http.Response{
-		StatusCode: 200,
-		Header:     http.Header{"Content-Type": {"text/event-stream"}},
-		Body:       body,
-	}
-}
-
 // A body that knows nothing of a context is interrupted all the same.
 func TestForeignBody(t *testing.T) {
 	in(t, "Close", func(t *testing.T) {
@@ -179,7 +166,7 @@ func TestForeignBody(t *testing.T) {
 
 // Completion does not wait for the end of a body that nothing can interrupt.
 func TestCompletionOfAForeignBody(t *testing.T) {
-	in(t, "", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		go func() { _, _ = io.WriteString(w, "data: a\n\ndata: [DONE]\n\n") }() // ends when it is read
 		s, err := sse.FromResponse(response(io.NopCloser(r)), sse.WithDone("[DONE]"))
@@ -202,7 +189,7 @@ func (r *lateReader) Read(b []byte) (int, error) {
 
 // What a body that has failed still writes does not get into the next one's events.
 func TestLateReader(t *testing.T) {
-	in(t, "", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		late := new(lateReader)
 		bodies := []io.Reader{late, strings.NewReader("data: b\n\n")}
 		hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
@@ -223,13 +210,9 @@ func TestLateReader(t *testing.T) {
 	})
 }
 
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
-
 // A panic in a function of the caller ends the attempt that called it.
 func TestPanicInPrepare(t *testing.T) {
-	in(t, "", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
 		var attempt context.Context
 		s, err := client(srv, sse.WithPrepare(func(r *http.Request) error {
@@ -284,58 +267,7 @@ func TestPanicInTrace(t *testing.T) {
 	}
 }
 
-// A closeFunc calls a function when it is closed.
-type closeFunc struct {
-	io.ReadCloser
-	closed func()
-}
-
-func (c closeFunc) Close() error {
-	c.closed()
-	return c.ReadCloser.Close()
-}
-
-func TestFromResponse(t *testing.T) {
-	in(t, "reads", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]")}))
-		resp, err := srv.Client().Do(srv.Get("/"))
-		require.NoError(t, err)
-		s, err := sse.FromResponse(resp, sse.WithDone("[DONE]"))
-		require.NoError(t, err)
-		require.Equal(t, resp, s.Response())
-		got, err := read(s, nil)
-		require.NoError(t, err)
-		require.Equal(t, []string{"a"}, got)
-	})
-	in(t, "refuses", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "3"), Raw("busy")}))
-		resp, err := srv.Client().Do(srv.Get("/"))
-		require.NoError(t, err)
-		_, err = sse.FromResponse(resp, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
-			t.Error("asked to resume what was not begun")
-			return nil, nil
-		}))
-		refusedWith(503)(t, err)
-		require.ErrorContains(t, err, "sse: GET http://server.test/: 503")
-		_, err = resp.Body.Read(make([]byte, 1))
-		require.ErrorContains(t, err, "closed")
-		require.Len(t, srv.Requests(), 1)
-	})
-	in(t, "204", func(t *testing.T) {
-		s, err := sse.FromResponse(&http.Response{StatusCode: 204})
-		got, err := read(s, err)
-		require.NoError(t, err)
-		require.Empty(t, got)
-	})
-	in(t, "truncated", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
-		resp, err := srv.Client().Do(srv.Get("/p"))
-		require.NoError(t, err)
-		_, err = read(sse.FromResponse(resp))
-		_, ok := errors.AsType[*sse.TruncatedError](err)
-		require.True(t, ok)
-		require.ErrorContains(t, err, "sse: GET http://server.test/p: truncated")
-	})
+func TestFromResponseRest(t *testing.T) {
 	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 	for name, tt := range map[string]struct {
 		script Script
@@ -380,26 +312,6 @@ func TestFromResponse(t *testing.T) {
 		cancel(io.ErrShortBuffer)
 		require.False(t, s.Next(), "it was at hand")
 		require.Equal(t, io.ErrShortBuffer, s.Err())
-	})
-	in(t, "a refusal that never ends", func(t *testing.T) {
-		r, w := io.Pipe()
-		go func() { _, _ = io.WriteString(w, "busy") }() // ends when it is read
-		resp := response(r)
-		resp.StatusCode = 503
-		start := time.Now()
-		_, err := sse.FromResponse(resp)
-		refusedWith(503)(t, err)
-		require.Equal(t, 10*time.Second, time.Since(start))
-	})
-	in(t, "a context that ends while a refusal is read", func(t *testing.T) {
-		r, _ := io.Pipe()
-		ctx, cancel := context.WithCancel(t.Context())
-		resp := response(r)
-		resp.StatusCode = 503
-		resp.Request = new(http.Request).WithContext(ctx)
-		time.AfterFunc(time.Second, cancel)
-		_, err := sse.FromResponse(resp)
-		require.Equal(t, context.Canceled, err)
 	})
 	in(t, "a body that was sent and cannot be made again", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
@@ -461,23 +373,6 @@ func TestFromResponse(t *testing.T) {
 		})
 		_, err := read(sse.Subscribe(srv.Get("/").WithContext(ctx), sse.WithHTTPClient(&hc)))
 		require.Equal(t, context.Canceled, err)
-	})
-	in(t, "a body that is replaced later", func(t *testing.T) {
-		resp := response(io.NopCloser(strings.NewReader("data: a\n\n")))
-		s, err := sse.FromResponse(resp)
-		require.NoError(t, err)
-		resp.Body = io.NopCloser(strings.NewReader("data: b\n\n"))
-		got, err := read(s, nil)
-		require.NoError(t, err)
-		require.Equal(t, []string{"a"}, got)
-	})
-	in(t, "nil, or a bad option", func(t *testing.T) {
-		_, err := sse.FromResponse(nil)
-		require.EqualError(t, err, "sse: FromResponse: the response is nil")
-		body := &closer{Reader: strings.NewReader("")}
-		_, err = sse.FromResponse(&http.Response{Body: body}, sse.WithMaxRetries(-1))
-		require.Error(t, err)
-		require.True(t, body.closed)
 	})
 }
 
@@ -784,8 +679,10 @@ func TestLogger(t *testing.T) {
 type logLines struct{ lines []string }
 
 func (l *logLines) Enabled(context.Context, slog.Level) bool { return true }
-func (l *logLines) WithAttrs([]slog.Attr) slog.Handler       { return l }
-func (l *logLines) WithGroup(string) slog.Handler            { return l }
+
+func (l *logLines) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+func (l *logLines) WithGroup(string) slog.Handler { return l }
 
 func (l *logLines) Handle(_ context.Context, r slog.Record) error {
 	line := r.Level.String() + " " + strings.TrimPrefix(r.Message, "sse: ")
@@ -800,7 +697,7 @@ func (l *logLines) Handle(_ context.Context, r slog.Record) error {
 }
 
 func TestTrace(t *testing.T) {
-	in(t, "", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		srv := NewServer(t, InOrder(
 			Script{Raw(": hello\nunknown: x\nid: a\x00\nretry: soon\n"), Data("a")},
 			Script{Answer(503)},

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
-	"net/http"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -19,9 +17,6 @@ import (
 	"github.com/fetchsse/sse"
 	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
 )
-
-// gone is the last script of a subscription: 204 ends it.
-var gone = Script{Answer(204)}
 
 // The rows about what Subscribe goes on after.
 func TestSubscribeGoesOn(t *testing.T) {
@@ -128,23 +123,6 @@ func TestSubscribeEnds(t *testing.T) {
 	}
 }
 
-var errInBand = errors.New("in band")
-
-var failOnError = sse.WithEventError(func(e sse.Event) error {
-	if e.Type == "error" {
-		return errInBand
-	}
-	return nil
-})
-
-func refusedWith(code int) func(t *testing.T, err error) {
-	return func(t *testing.T, err error) {
-		refusal, ok := errors.AsType[*sse.ResponseError](err)
-		require.True(t, ok, "%v", err)
-		require.Equal(t, code, refusal.StatusCode)
-	}
-}
-
 func TestSubscribeContextDone(t *testing.T) {
 	why := errors.New("shutdown")
 	tests := []struct {
@@ -166,70 +144,6 @@ func TestSubscribeContextDone(t *testing.T) {
 			require.Equal(t, why, err)
 			require.Equal(t, []string{"a"}, got)
 			require.Equal(t, time.Minute, time.Since(start))
-		})
-	}
-}
-
-func TestSubscribeBody(t *testing.T) {
-	in(t, "without GetBody", func(t *testing.T) {
-		srv := NewServer(t, InOrder(gone))
-		req := srv.Post("/", "")
-		req.Body = io.NopCloser(strings.NewReader("once"))
-		_, err := client(srv).Subscribe(req)
-		require.ErrorContains(t, err, "GetBody")
-		require.Empty(t, srv.Requests())
-	})
-	in(t, "empty", func(t *testing.T) {
-		srv := NewServer(t, InOrder(gone))
-		req := srv.Post("/", "")
-		req.Body = http.NoBody
-		_, err := read(client(srv).Subscribe(req))
-		require.NoError(t, err)
-	})
-	in(t, "GetBody fails", func(t *testing.T) {
-		srv := NewServer(t, InOrder(gone))
-		req := srv.Post("/", "{}")
-		req.GetBody = func() (io.ReadCloser, error) { return nil, errInBand }
-		_, err := client(srv).Subscribe(req)
-		require.ErrorIs(t, err, errInBand)
-		require.Empty(t, srv.Requests())
-	})
-}
-
-// Whatever ends an attempt, the body that was made for it is closed.
-func TestBodiesAreClosed(t *testing.T) {
-	for name, tt := range map[string]struct {
-		script  Script
-		prepare func(r *http.Request, cancel func()) error
-	}{
-		"complete":                 {script: Script{Data("[DONE]")}},
-		"refused":                  {script: Script{Answer(400)}},
-		"tried again":              {script: Script{Answer(503)}},
-		"no answer":                {script: Script{Cut()}},
-		"WithPrepare fails":        {prepare: func(*http.Request, func()) error { return errInBand }},
-		"WithPrepare spoils it":    {prepare: func(r *http.Request, _ func()) error { r.URL.Scheme = "ftp"; return nil }},
-		"cancelled in WithPrepare": {prepare: func(_ *http.Request, cancel func()) error { cancel(); return nil }},
-	} {
-		in(t, name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
-			srv := NewServer(t, InOrder(tt.script))
-			made, closed := 0, 0
-			req := srv.Post("/", "{}").WithContext(ctx)
-			get := req.GetBody
-			req.GetBody = func() (io.ReadCloser, error) {
-				made++
-				body, err := get()
-				return closeFunc{body, sync.OnceFunc(func() { closed++ })}, err
-			}
-			_, _ = read(client(srv, sse.WithDone("[DONE]"), sse.WithPrepare(func(r *http.Request) error {
-				if tt.prepare == nil {
-					return nil
-				}
-				return tt.prepare(r, cancel)
-			})).Fetch(req))
-			synctest.Wait()
-			require.Positive(t, made)
-			require.Equal(t, made, closed)
 		})
 	}
 }
@@ -370,7 +284,7 @@ func TestWhenToTryAgain(t *testing.T) {
 func TestBackOffIsResetWhenAnOutageBegins(t *testing.T) {
 	// The library's default stops after 15 minutes, which a stream that was up for
 	// days must not count.
-	in(t, "", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Wait(48 * time.Hour)}, Script{Answer(503)}, Script{Data("b"), Wait(time.Hour)}, gone))
 		got, err := read(sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()), sse.WithBackOff(func() backoff.BackOff {
 			return backoff.NewExponentialBackOff()
@@ -409,7 +323,7 @@ func TestRetryPolicy(t *testing.T) {
 	})
 	in(t, "stops what would go on", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(503)}))
-		for _, open := range []func(*http.Request, ...sse.Option) (*sse.Stream, error){client(srv).Fetch, client(srv).Subscribe} {
+		for _, open := range bothCalls(client(srv)) {
 			_, err := read(open(srv.Get("/"), sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) { return 0, false })))
 			refusedWith(503)(t, err)
 		}
