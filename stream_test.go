@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,49 +22,508 @@ import (
 	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
 )
 
-// A bubble fails if a goroutine is left when its test ends, so every test that runs
-// in one shows that none is. Those below leave the stream in each state, each way.
-func TestClose(t *testing.T) {
-	states := []struct {
-		name   string
-		script Script
-		refuse int
-	}{
-		{name: "dialling"},
-		{name: "waiting for headers", script: Script{Stall()}},
-		{name: "waiting for the first byte", script: Script{Open(), Stall()}},
-		{name: "in an event", script: Script{Raw("data: x"), Stall()}},
-		{name: "waiting to retry", script: Script{Answer(503, "Retry-After", "3000")}},
-		{name: "in a refusal", script: Script{Answer(503), Do(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })}},
-	}
-	ways := map[string]func(s *sse.Stream, cancel func()){
-		"Close":  func(s *sse.Stream, _ func()) { s.Close() },
-		"cancel": func(_ *sse.Stream, cancel func()) { cancel() },
-	}
-	for _, state := range states {
-		for way, stop := range ways {
-			in(t, way+" "+state.name, func(t *testing.T) {
-				srv := NewServer(t, InOrder(Script{Data("a")}, state.script))
-				hc := *srv.Client()
-				if state.script == nil {
-					hc.Transport = dialForEver(hc.Transport)
+func TestNext(t *testing.T) {
+	in(t, "delivers the events up to the end of the body", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "b"), Comment("x"), Send(sse.Event{Type: "t", Data: "c", ID: "7"})}))
+		s, err := client(srv).Fetch(srv.Post("/p", `{"q":1}`))
+		require.NoError(t, err)
+		require.Equal(t, 200, s.Response().StatusCode)
+		var got []sse.Event
+		for e, err := range s.Events() {
+			require.NoError(t, err)
+			got = append(got, e)
+		}
+		require.Equal(t, []sse.Event{
+			{Type: "message", Data: "a"},
+			{Type: "message", Data: "b"},
+			{Type: "t", Data: "c", ID: "7"},
+		}, got)
+		require.NoError(t, s.Err())
+		require.Equal(t, "7", s.LastEventID())
+		require.Len(t, srv.Requests(), 1)
+		require.Equal(t, `{"q":1}`, string(srv.Requests()[0].Body))
+		require.Equal(t, http.MethodPost, srv.Requests()[0].Method)
+	})
+	in(t, "delivers an event at its blank line, before another byte", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("data: a\r\r"), Stall()}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.Equal(t, "a", string(s.Data()))
+		require.NoError(t, s.Close())
+	})
+	in(t, "leaves no current event at the end", func(t *testing.T) {
+		for _, last := range []Step{Data("[DONE]"), Data("failed"), Send(sse.Event{Type: "stop", Data: "z"}), Cut(), Raw("data: b")} {
+			srv := NewServer(t, InOrder(Script{Data("a"), last}))
+			s, err := client(srv, stopEvent, sse.WithDone("[DONE]"), sse.WithEventError(func(e sse.Event) error {
+				if e.Data == "failed" {
+					return errInBand
 				}
-				ctx, cancel := context.WithCancel(t.Context())
-				s, err := client(srv, sse.WithHTTPClient(&hc), sse.WithOpenTimeout(0)).Subscribe(srv.Get("/").WithContext(ctx))
-				require.NoError(t, err)
-				require.True(t, s.Next())
-				time.AfterFunc(2*time.Second, func() { stop(s, cancel) })
-				start := time.Now()
-				require.False(t, s.Next())
-				require.Equal(t, 2*time.Second, time.Since(start))
-				require.Equal(t, map[string]error{"Close": sse.ErrClosed, "cancel": context.Canceled}[way], s.Err())
-				require.False(t, s.Next())
-				require.NoError(t, s.Close())
-				require.Equal(t, sse.Event{}, s.Event())
-				require.Empty(t, s.Type())
-				cancel()
+				return nil
+			})).Fetch(srv.Get("/"))
+			require.NoError(t, err)
+			for s.Next() {
+				require.NotEmpty(t, s.Data())
+			}
+			require.Nil(t, s.Data())
+			require.Empty(t, s.Type())
+			require.Zero(t, s.Event())
+		}
+	})
+	in(t, "a 204 response has no events", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(204)}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		require.Equal(t, 204, s.Response().StatusCode)
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+	})
+	in(t, "the end of the stream ends the context of its request", func(t *testing.T) {
+		for _, end := range []Step{Data("[DONE]"), Wait(0), Cut()} {
+			srv := NewServer(t, InOrder(Script{Data("a"), end}))
+			var attempt context.Context
+			_, _ = read(client(srv, sse.WithDone("[DONE]"), sse.WithPrepare(func(r *http.Request) error {
+				attempt = r.Context()
+				return nil
+			})).Fetch(srv.Get("/")))
+			require.Error(t, attempt.Err())
+		}
+	})
+}
+
+func TestCompletion(t *testing.T) {
+	in(t, "WithDone: a clean end, without the event, whatever the connection does next", func(t *testing.T) {
+		for _, end := range []Step{Stall(), Cut(), Wait(0), Data("more")} {
+			srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), end}))
+			got, err := read(client(srv, sse.WithDone("[END]", "[DONE]")).Fetch(srv.Post("/", "{}")))
+			require.NoError(t, err)
+			require.Equal(t, []string{"a"}, got)
+			require.Len(t, srv.Requests(), 1)
+		}
+	})
+	in(t, "WithTerminator: a clean end, after the event, whatever the connection does next", func(t *testing.T) {
+		for _, end := range []Step{Stall(), Cut(), Wait(0)} {
+			srv := NewServer(t, InOrder(Script{Data("a"), Send(sse.Event{Type: "stop", Data: "z"}), end}))
+			got, err := read(client(srv, stopEvent).Fetch(srv.Get("/")))
+			require.NoError(t, err)
+			require.Equal(t, []string{"a", "z"}, got)
+		}
+	})
+	in(t, "WithTerminator: neither cancel nor Close changes the end", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{Type: "stop", Data: "z"}), Stall()}))
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err := client(srv, stopEvent).Fetch(srv.Get("/").WithContext(ctx))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		cancel()
+		s.Close()
+		require.NoError(t, s.Err())
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+	})
+}
+
+// Some servers omit the last blank line. The event of WithDone completes the stream even so.
+func TestCompletionWithoutBlankLine(t *testing.T) {
+	for _, last := range []string{"data: [DONE]", "data:[DONE]\n", "data: [DONE]\r\n", "id: 1\nevent: x\ndata: [DONE]"} {
+		for name, end := range map[string]Step{"clean end": Wait(0), "cut": Cut(), "silence": Stall()} {
+			if name != "clean end" && !strings.HasSuffix(last, "\n") {
+				continue // the line may not be complete
+			}
+			in(t, fmt.Sprintf("%q, then %s", last, name), func(t *testing.T) {
+				srv := NewServer(t, InOrder(Script{Data("a"), Raw(last), end}))
+				var ends []error
+				trace := sse.WithTrace(&sse.Trace{Disconnect: func(err error) { ends = append(ends, err) }})
+				for _, open := range bothCalls(client(srv, doneEvent, trace, sse.WithIdleTimeout(time.Minute))) {
+					got, err := read(open(srv.Get("/")))
+					require.NoError(t, err)
+					require.Equal(t, []string{"a"}, got)
+				}
+				require.Equal(t, []error{nil, nil}, ends)
+				require.Len(t, srv.Requests(), 2)
 			})
 		}
+	}
+	for _, last := range []string{"data: [DONE", "data: [DONE] ", "data: [DONE]\ndata:\n", "data: [DONE]\ndat", "data: [DONE]\ndata", "[DONE]", "id: [DONE]"} {
+		in(t, fmt.Sprintf("%q does not complete the stream", last), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a"), Raw(last)}))
+			_, err := read(client(srv, doneEvent).Fetch(srv.Get("/")))
+			truncatedError(t, err)
+		})
+	}
+	in(t, "a line that may not be complete does not complete the stream", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("data: 1"), Cut()})) // of 10?
+		_, err := read(client(srv, sse.WithDone("1")).Fetch(srv.Get("/")))
+		truncatedError(t, err)
+	})
+	in(t, "a block without data is not an event without data", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("id: 1\n")}))
+		_, err := read(client(srv, sse.WithDone("")).Fetch(srv.Get("/")))
+		truncatedError(t, err)
+	})
+	in(t, "Close interrupts a stream whose blank line is missing", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("data: [DONE]\n"), Stall()}))
+		s, err := client(srv, doneEvent).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		time.AfterFunc(time.Second, func() { s.Close() })
+		require.False(t, s.Next())
+		require.ErrorIs(t, s.Err(), sse.ErrClosed)
+	})
+}
+
+func TestTruncatedError(t *testing.T) {
+	done := sse.WithDone("[DONE]")
+	tests := []struct {
+		name    string
+		script  Script
+		opts    []sse.Option
+		partial sse.Event
+		clean   bool // Err is exactly io.ErrUnexpectedEOF
+	}{
+		{name: "clean end in the middle of an event", script: Script{Data("a"), Raw("event: t\nid: 4\ndata: x\ndata: y")}, partial: sse.Event{Type: "t", Data: "x\ny", ID: "4"}, clean: true},
+		{name: "clean end in the name of a data line", script: Script{Data("a"), Raw("dat")}, clean: true},
+		{name: "clean end before WithDone", script: Script{Data("a")}, opts: []sse.Option{done}, clean: true},
+		{name: "clean end before WithTerminator", script: Script{Data("a")}, opts: []sse.Option{stopEvent}, clean: true},
+		{name: "connection lost between events", script: Script{Data("a"), Cut()}},
+		{name: "connection lost in a block", script: Script{Data("a"), Raw("data: x\ndata: y\n"), Cut()}, partial: sse.Event{Type: "message", Data: "x\ny"}},
+		{name: "connection lost in a block without data", script: Script{Data("a"), Raw("event: t\n"), Cut()}, partial: sse.Event{Type: "t"}},
+		{name: "connection lost before WithDone", script: Script{Data("a"), Cut()}, opts: []sse.Option{done}},
+	}
+	for _, tt := range tests {
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(tt.script))
+			got, err := read(client(srv, tt.opts...).Fetch(srv.Get("/p?secret=1")))
+			require.Equal(t, []string{"a"}, got)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			cut := truncatedError(t, err)
+			require.Equal(t, tt.partial, cut.Partial)
+			require.Equal(t, 1, cut.Events)
+			if tt.clean {
+				require.Equal(t, io.ErrUnexpectedEOF, cut.Err)
+			}
+			require.Error(t, cut.Err)
+			message := "sse: GET http://server.test/p: truncated after 1 event"
+			if tt.partial != (sse.Event{}) {
+				message += ", within the next"
+			}
+			require.EqualError(t, err, message+": "+cut.Err.Error())
+			require.NotContains(t, err.Error(), "secret")
+			require.Len(t, srv.Requests(), 1)
+		})
+	}
+	in(t, "an event is not truncated if only its id and a comment arrived", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("id: 9\n: comment")}))
+		got, err := read(client(srv).Fetch(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+	})
+	in(t, "the ID of the unfinished event is not the last event ID", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\nid: 2\n"), Cut()}))
+		_, err := read(client(srv).Fetch(srv.Get("/")))
+		cut := truncatedError(t, err)
+		require.Equal(t, "1", cut.LastEventID)
+		require.Equal(t, "2", cut.Partial.ID)
+	})
+}
+
+// Lines outside any field of the standard are in the error: they may tell the reason.
+func TestTruncatedErrorIgnored(t *testing.T) {
+	long := strings.Repeat("x", 2000)
+	var many strings.Builder
+	var last []string
+	for i := range 20 {
+		fmt.Fprintf(&many, "x%d: y\n", i)
+		last = append(last, fmt.Sprintf("x%d: y", i))
+	}
+	tests := []struct {
+		name, stream string
+		want         []string
+	}{
+		{"an id field", "id: 1\n", nil},
+		{"a field called error", "error: {\"code\":1}\n\n", []string{`error: {"code":1}`}},
+		{"bare JSON", `{"error":{"code":1}}`, []string{`{"error":{"code":1}}`}},
+		{"bare JSON, indented", "{\r\n  \"error\": 1\r\n}\r\n", []string{"{", `  "error": 1`, "}"}},
+		{"HTML", "<html>\n<p>504", []string{"<html>", "<p>504"}},
+		{"fields and comments", ": comment\ndata: x\nevent: y\nretry: 1\nid: 2\nid", nil},
+		{"the beginning of a field", "dat", nil},
+		{"bad values", "retry: soon\nid: a\x00b\n", []string{"retry: soon", "id: a\x00b"}},
+		{"ill-formed", "\xFF\n", []string{"\uFFFD"}},
+		{"a long line", long + "\n" + long, []string{long[:1024], long[:1024]}},
+		{"many lines", many.String(), last[12:]},
+	}
+	for _, tt := range tests {
+		for name, end := range map[string]Step{"clean end": Wait(0), "cut": Cut()} {
+			in(t, tt.name+", "+name, func(t *testing.T) {
+				srv := NewServer(t, InOrder(Script{Data("a"), Raw(tt.stream), end}))
+				_, err := read(client(srv, doneEvent).Fetch(srv.Get("/")))
+				cut := truncatedError(t, err)
+				require.Equal(t, tt.want, cut.Ignored)
+				require.Equal(t, len(tt.want) > 0, strings.Contains(err.Error(), "with ignored lines"), "%v", err)
+			})
+		}
+	}
+	in(t, "the lines of one connection only", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("x: 1\n"), Data("a"), Cut()}, Script{Data("b"), Cut()}))
+		var ends []error
+		_, err := read(client(srv, doneEvent, sse.WithMaxRetries(1), sse.WithTrace(&sse.Trace{
+			Disconnect: func(err error) { ends = append(ends, err) },
+		}), sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return 0, len(ends) < 2 })).Subscribe(srv.Get("/")))
+		require.Error(t, err)
+		for i, want := range [][]string{{"x: 1"}, nil} {
+			cut, ok := errors.AsType[*sse.TruncatedError](ends[i])
+			require.True(t, ok)
+			require.Equal(t, want, cut.Ignored)
+		}
+	})
+}
+
+// The error names the request and the limit.
+func TestEventTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", strings.Repeat("x", 100)), Data("b")}))
+		got, err := read(client(srv, sse.WithMaxEventSize(50)).Fetch(srv.Get("/")))
+		require.ErrorIs(t, err, sse.ErrEventTooLarge)
+		require.ErrorContains(t, err, "sse: GET http://server.test/: event too large: its block is over 50 bytes")
+		require.Equal(t, []string{"a"}, got)
+		require.Len(t, srv.Requests(), 1)
+	})
+}
+
+// The event is in the error and is not delivered.
+func TestEventError(t *testing.T) {
+	overloaded := errors.New("overloaded")
+	synctest.Test(t, func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Send(sse.Event{Type: "error", Data: "{}", ID: "3"}), Data("b")}))
+		got, err := read(client(srv, sse.WithEventError(func(e sse.Event) error {
+			if e.Type == "error" {
+				return overloaded
+			}
+			return nil
+		})).Fetch(srv.Get("/")))
+		require.Equal(t, []string{"a"}, got)
+		require.ErrorIs(t, err, overloaded)
+		in, ok := errors.AsType[*sse.EventError](err)
+		require.True(t, ok)
+		require.Equal(t, sse.Event{Type: "error", Data: "{}", ID: "3"}, in.Event)
+		require.EqualError(t, err, "sse: GET http://server.test/: error event: overloaded")
+		require.Len(t, srv.Requests(), 1)
+	})
+}
+
+func TestIdleTimeout(t *testing.T) {
+	in(t, "any byte ends the silence, a comment too", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Wait(9 * time.Second), Comment("x"), Stall()}))
+		start := time.Now()
+		got, err := read(client(srv, sse.WithIdleTimeout(10*time.Second)).Fetch(srv.Get("/")))
+		require.ErrorIs(t, err, sse.ErrIdleTimeout)
+		require.EqualError(t, err, "sse: GET http://server.test/: timed out waiting for a byte")
+		require.Equal(t, []string{"a"}, got)
+		require.Equal(t, 19*time.Second, time.Since(start))
+	})
+	in(t, "starts when Next waits, not before", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+		s, err := client(srv, sse.WithIdleTimeout(10*time.Second)).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		<-time.After(time.Minute)
+		start := time.Now()
+		require.False(t, s.Next())
+		require.ErrorIs(t, s.Err(), sse.ErrIdleTimeout)
+		require.Equal(t, 10*time.Second, time.Since(start))
+	})
+}
+
+func TestEventTimeout(t *testing.T) {
+	in(t, "only an event ends the wait, not a comment", func(t *testing.T) {
+		script := Script{Open(), Wait(9 * time.Second), Data("a")}
+		for range 20 {
+			script = append(script, Wait(time.Second), Comment("x"))
+		}
+		srv := NewServer(t, InOrder(script))
+		start := time.Now()
+		got, err := read(client(srv, sse.WithEventTimeout(10*time.Second), sse.WithIdleTimeout(10*time.Second)).Fetch(srv.Get("/")))
+		require.ErrorIs(t, err, sse.ErrEventTimeout)
+		require.Equal(t, []string{"a"}, got)
+		require.Equal(t, 19*time.Second, time.Since(start))
+	})
+	in(t, "is shorter than the longest idle timeout", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Second), Comment("x"), Stall()}))
+		start := time.Now()
+		_, err := read(client(srv, sse.WithIdleTimeout(math.MaxInt64), sse.WithEventTimeout(10*time.Second)).Fetch(srv.Get("/")))
+		require.ErrorIs(t, err, sse.ErrEventTimeout)
+		require.Equal(t, 10*time.Second, time.Since(start))
+	})
+}
+
+// The idle timeout and the event timeout together.
+func TestReadTimeouts(t *testing.T) {
+	in(t, "do not include the time that the consumer takes", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Second), Data("b")}))
+		s, err := client(srv, sse.WithEventTimeout(10*time.Second), sse.WithIdleTimeout(10*time.Second)).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		for _, want := range []string{"a", "b"} {
+			require.True(t, s.Next(), "%v", s.Err())
+			require.Equal(t, want, s.Event().Data)
+			<-time.After(time.Minute) // the consumer at work
+		}
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+	})
+	in(t, "the longest durations", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Wait(time.Second), Data("a"), Wait(time.Second), Data("b")}))
+		got, err := read(client(srv, sse.WithEventTimeout(math.MaxInt64), sse.WithIdleTimeout(math.MaxInt64), sse.WithOpenTimeout(math.MaxInt64)).Fetch(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+}
+
+// blockingStates are the states in which a stream blocks, each with the script of the
+// attempt that it blocks in. Without a script, that is dialing.
+var blockingStates = []struct {
+	name   string
+	script Script
+}{
+	{name: "dialing"},
+	{name: "waiting for headers", script: Script{Stall()}},
+	{name: "waiting for the first byte", script: Script{Open(), Stall()}},
+	{name: "in an event", script: Script{Raw("data: x"), Stall()}},
+	{name: "waiting to retry", script: Script{Answer(503, "Retry-After", "50")}},
+	{name: "reading a refused body", script: Script{Answer(503), Do(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })}},
+}
+
+// An interruption ends a stream from outside.
+type interruption func(s *sse.Stream, cancel context.CancelCauseFunc)
+
+// requireInterrupted subscribes, calls interrupt two seconds after the first event, when the
+// second attempt blocks in script, and requires that the stream ends at once with want.
+func requireInterrupted(t *testing.T, script Script, interrupt interruption, want error) {
+	t.Helper()
+	srv := NewServer(t, InOrder(Script{Data("a")}, script))
+	hc := *srv.Client()
+	if script == nil {
+		hc.Transport = blockAfter(1, hc.Transport)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	s, err := client(srv, sse.WithHTTPClient(&hc), sse.WithOpenTimeout(0)).Subscribe(srv.Get("/").WithContext(ctx))
+	require.NoError(t, err)
+	require.True(t, s.Next())
+	time.AfterFunc(2*time.Second, func() { interrupt(s, cancel) })
+	start := time.Now()
+	require.False(t, s.Next())
+	require.Equal(t, 2*time.Second, time.Since(start))
+	require.Equal(t, want, s.Err())
+	require.False(t, s.Next())
+	require.NoError(t, s.Close())
+	require.Equal(t, want, s.Err())
+	require.Equal(t, sse.Event{}, s.Event())
+	require.Empty(t, s.Type())
+}
+
+// blockAfter returns a transport that never gets a connection after the first n requests.
+func blockAfter(n int, rt http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		if n--; n >= 0 {
+			return rt.RoundTrip(r)
+		}
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})
+}
+
+func TestContextDone(t *testing.T) {
+	why := errors.New("the user left")
+	for _, state := range blockingStates {
+		in(t, "Fetch, "+state.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(state.script))
+			hc := *srv.Client()
+			if state.script == nil {
+				hc.Transport = blockAfter(0, hc.Transport)
+			}
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(100*time.Millisecond, func() { cancel(why) })
+			start := time.Now()
+			_, err := read(client(srv, sse.WithHTTPClient(&hc)).Fetch(srv.Get("/").WithContext(ctx)))
+			require.Equal(t, why, err)
+			require.Equal(t, 100*time.Millisecond, time.Since(start))
+		})
+		in(t, "Subscribe, "+state.name, func(t *testing.T) {
+			requireInterrupted(t, state.script, func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(why) }, why)
+		})
+		in(t, "Subscribe, without a cause, "+state.name, func(t *testing.T) {
+			requireInterrupted(t, state.script, func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(nil) }, context.Canceled)
+		})
+	}
+	in(t, "before the call", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		_, err := client(srv).Fetch(srv.Get("/").WithContext(ctx))
+		require.Equal(t, why, err)
+		require.Empty(t, srv.Requests())
+	})
+	in(t, "with a buffered event", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("data: a\n\ndata: b\n\n"), Stall()}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		s, err := client(srv).Fetch(srv.Get("/").WithContext(ctx))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		cancel()
+		require.False(t, s.Next())
+		require.Equal(t, context.Canceled, s.Err())
+		require.Equal(t, sse.Event{}, s.Event())
+		require.Nil(t, s.Data())
+	})
+	in(t, "deadline", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := read(client(srv).Fetch(srv.Get("/").WithContext(ctx)))
+		require.Equal(t, context.DeadlineExceeded, err)
+	})
+	in(t, "as the body of a subscription is closed", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		ctx, cancel := context.WithCancel(t.Context())
+		hc := *srv.Client()
+		hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := srv.Client().Transport.RoundTrip(r)
+			if err == nil {
+				resp.Body = closeFunc{resp.Body, cancel}
+			}
+			return resp, err
+		})
+		_, err := read(sse.Subscribe(srv.Get("/").WithContext(ctx), sse.WithHTTPClient(&hc)))
+		require.Equal(t, context.Canceled, err)
+	})
+	in(t, "for 200 streams at once", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		errs := make(chan error, 200)
+		for range cap(errs) {
+			all.Go(func() {
+				_, err := read(client(srv).Subscribe(srv.Get("/").WithContext(ctx)))
+				errs <- err
+			})
+		}
+		time.AfterFunc(time.Minute, cancel)
+		all.Wait()
+		close(errs)
+		for err := range errs {
+			require.Equal(t, context.Canceled, err)
+		}
+	})
+}
+
+// A bubble fails if its test leaves a goroutine behind, so each subtest also shows that a
+// closed stream leaves none.
+func TestClose(t *testing.T) {
+	for _, state := range blockingStates {
+		in(t, state.name, func(t *testing.T) {
+			requireInterrupted(t, state.script, func(s *sse.Stream, _ context.CancelCauseFunc) { s.Close() }, sse.ErrClosed)
+		})
 	}
 	in(t, "between two events", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Raw("data: a\n\ndata: b\n\n"), Stall()}))
@@ -85,7 +545,7 @@ func TestClose(t *testing.T) {
 		require.NoError(t, s.Close())
 		require.NoError(t, s.Err())
 	})
-	in(t, "after the terminator", func(t *testing.T) {
+	in(t, "after the event of WithTerminator", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Send(sse.Event{Type: "stop"}), Stall()}))
 		s, err := client(srv, stopEvent).Fetch(srv.Get("/"))
 		require.NoError(t, err)
@@ -95,7 +555,7 @@ func TestClose(t *testing.T) {
 		require.False(t, s.Next())
 		require.NoError(t, s.Err())
 	})
-	in(t, "in hooks", func(t *testing.T) {
+	in(t, "in the hooks of a Trace", func(t *testing.T) {
 		var s *sse.Stream
 		stop := func() {
 			if s != nil {
@@ -121,21 +581,136 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// dialForEver returns a transport whose connections after the first never come.
-func dialForEver(rt http.RoundTripper) http.RoundTripper {
-	n := 0
-	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		if n++; n == 1 {
-			return rt.RoundTrip(r)
+// The handler of the server sees at once that the client has left, and can stop its work.
+func TestHandlerEnds(t *testing.T) {
+	for name, leave := range map[string]func(s *sse.Stream, cancel context.CancelFunc){
+		"break": func(s *sse.Stream, _ context.CancelFunc) {
+			for range s.Events() {
+				break
+			}
+		},
+		"cancel":      func(s *sse.Stream, cancel context.CancelFunc) { s.Next(); cancel(); s.Next() },
+		"Close":       func(s *sse.Stream, _ context.CancelFunc) { s.Next(); s.Close(); s.Next() },
+		"Close alone": func(s *sse.Stream, _ context.CancelFunc) { s.Close() },
+		"complete": func(s *sse.Stream, _ context.CancelFunc) {
+			for s.Next() {
+			}
+		},
+	} {
+		for protocol, opts := range map[string][]Option{"HTTP/1.1": nil, "HTTP/2": {HTTP2()}} {
+			in(t, name+" over "+protocol, func(t *testing.T) {
+				ended := make(chan time.Time, 1)
+				srv := NewServer(t, InOrder(Script{Do(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Type", "text/event-stream")
+					_, _ = io.WriteString(w, "data: a\n\ndata: [DONE]\n\n")
+					_ = http.NewResponseController(w).Flush()
+					<-r.Context().Done()
+					ended <- time.Now()
+				})}), opts...)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				s, err := client(srv, doneEvent).Fetch(srv.Post("/", "{}").WithContext(ctx))
+				require.NoError(t, err)
+				start := time.Now()
+				leave(s, cancel)
+				wait := (<-ended).Sub(start)
+				if name == "complete" {
+					require.LessOrEqual(t, wait, 100*time.Millisecond) // it may still end the response
+				} else {
+					require.Zero(t, wait)
+				}
+			})
 		}
-		<-r.Context().Done()
-		return nil, r.Context().Err()
+	}
+}
+
+// The context of the request of a response that FromResponse was given.
+func TestFromResponseContext(t *testing.T) {
+	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
+	for name, tt := range map[string]struct {
+		script Script
+		is     func(error) bool
+		end    func(s *sse.Stream, cancel context.CancelCauseFunc) // a second after the start
+	}{
+		"truncated":   {script: Script{Data("a"), Cut()}, is: func(err error) bool { _, ok := errors.AsType[*sse.TruncatedError](err); return ok }},
+		"error event": {script: Script{Data("failed")}, is: func(err error) bool { _, ok := errors.AsType[*sse.EventError](err); return ok }},
+		"refused":     {script: Script{Answer(500)}, is: func(err error) bool { _, ok := errors.AsType[*sse.ResponseError](err); return ok }},
+		"silence":     {script: Script{Data("a"), Stall()}, is: is(sse.ErrIdleTimeout)},
+		"closed":      {script: Script{Data("a"), Stall()}, is: is(sse.ErrClosed), end: func(s *sse.Stream, _ context.CancelCauseFunc) { s.Close() }},
+		"canceled":    {script: Script{Data("a"), Stall()}, is: is(io.ErrShortBuffer), end: func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(io.ErrShortBuffer) }},
+	} {
+		in(t, "closing the body ends the context: "+name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(tt.script))
+			ctx, cancel := context.WithCancelCause(t.Context())
+			resp, err := srv.Client().Do(srv.Get("/").WithContext(ctx))
+			require.NoError(t, err)
+			resp.Body = closeFunc{resp.Body, func() { cancel(nil) }}
+			s, err := sse.FromResponse(resp, sse.WithDone("[DONE]"), sse.WithIdleTimeout(time.Minute),
+				sse.WithEventError(func(e sse.Event) error {
+					if e.Data == "failed" {
+						return errors.New("failed")
+					}
+					return nil
+				}))
+			if tt.end != nil {
+				time.AfterFunc(time.Second, func() { tt.end(s, cancel) })
+			}
+			_, err = read(s, err)
+			require.True(t, tt.is(err), "%v", err)
+		})
+	}
+	in(t, "ends with a buffered event", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "b"), Stall()}))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		resp, err := srv.Client().Do(srv.Get("/").WithContext(ctx))
+		require.NoError(t, err)
+		s, err := sse.FromResponse(resp)
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		cancel(io.ErrShortBuffer)
+		require.False(t, s.Next(), "the buffered event was delivered")
+		require.Equal(t, io.ErrShortBuffer, s.Err())
+	})
+	in(t, "ends while the stream waits to retry", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := response(io.NopCloser(strings.NewReader("data: a\n\ndata: b")))
+		resp.Request = new(http.Request).WithContext(ctx)
+		s, err := sse.FromResponse(resp, sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) { return time.Hour, true }))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		start := time.Now()
+		time.AfterFunc(time.Second, cancel)
+		require.False(t, s.Next())
+		require.Equal(t, context.Canceled, s.Err())
+		require.Equal(t, time.Second, time.Since(start))
+	})
+	in(t, "ends after the end of the body was read", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := response(io.NopCloser(iotest.DataErrReader(strings.NewReader("data: a\n\ndata: b\n\n"))))
+		resp.Request = new(http.Request).WithContext(ctx)
+		s, err := sse.FromResponse(resp)
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		cancel()
+		require.False(t, s.Next())
+		require.Equal(t, context.Canceled, s.Err())
+	})
+	in(t, "ends as the end of the body is read", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp := response(io.NopCloser(readerFunc(func(b []byte) (int, error) {
+			cancel()
+			return copy(b, "data: a\n\ndata: b\n\n"), io.EOF
+		})))
+		resp.Request = new(http.Request).WithContext(ctx)
+		got, err := read(sse.FromResponse(resp))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
 	})
 }
 
-// A body that knows nothing of a context is interrupted all the same.
-func TestForeignBody(t *testing.T) {
-	in(t, "Close", func(t *testing.T) {
+// A body that does not know the context of its request.
+func TestBodyWithoutContext(t *testing.T) {
+	in(t, "Close interrupts a read", func(t *testing.T) {
 		r, _ := io.Pipe()
 		s, err := sse.FromResponse(response(r))
 		require.NoError(t, err)
@@ -143,7 +718,7 @@ func TestForeignBody(t *testing.T) {
 		require.False(t, s.Next())
 		require.Equal(t, sse.ErrClosed, s.Err())
 	})
-	in(t, "idle timeout", func(t *testing.T) {
+	in(t, "the idle timeout interrupts a read", func(t *testing.T) {
 		r, _ := io.Pipe()
 		s, err := sse.FromResponse(response(r), sse.WithIdleTimeout(time.Second))
 		require.NoError(t, err)
@@ -151,7 +726,7 @@ func TestForeignBody(t *testing.T) {
 		require.ErrorIs(t, s.Err(), sse.ErrIdleTimeout)
 		require.EqualError(t, s.Err(), "sse: timed out waiting for a byte")
 	})
-	in(t, "context of the request", func(t *testing.T) {
+	in(t, "the context of the request interrupts a read", func(t *testing.T) {
 		r, _ := io.Pipe()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -162,11 +737,7 @@ func TestForeignBody(t *testing.T) {
 		require.False(t, s.Next())
 		require.Equal(t, context.DeadlineExceeded, s.Err())
 	})
-}
-
-// Completion does not wait for the end of a body that nothing can interrupt.
-func TestCompletionOfAForeignBody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	in(t, "completion does not wait for the end of the body", func(t *testing.T) {
 		r, w := io.Pipe()
 		go func() { _, _ = io.WriteString(w, "data: a\n\ndata: [DONE]\n\n") }() // ends when it is read
 		s, err := sse.FromResponse(response(io.NopCloser(r)), sse.WithDone("[DONE]"))
@@ -176,7 +747,7 @@ func TestCompletionOfAForeignBody(t *testing.T) {
 	})
 }
 
-// A lateReader fails, and somebody behind it goes on to write into what it was given.
+// A lateReader fails after its first Read, whose buffer it keeps.
 type lateReader struct{ given []byte }
 
 func (r *lateReader) Read(b []byte) (int, error) {
@@ -187,7 +758,8 @@ func (r *lateReader) Read(b []byte) (int, error) {
 	return 0, errors.New("broken")
 }
 
-// What a body that has failed still writes does not get into the next one's events.
+// A body that still writes into its buffer after a failed Read does not change the events of
+// the next body.
 func TestLateReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		late := new(lateReader)
@@ -232,7 +804,7 @@ func TestPanicInPrepare(t *testing.T) {
 	})
 }
 
-// A panic in a hook leaves no connection behind, also if the caller never got the stream.
+// A panic in a hook leaves no connection open, even if the caller never gets the stream.
 func TestPanicInTrace(t *testing.T) {
 	for name, trace := range map[string]*sse.Trace{
 		"Open":       {Open: func(*http.Response) { panic("out") }},
@@ -264,137 +836,6 @@ func TestPanicInTrace(t *testing.T) {
 				require.Zero(t, srv.Open())
 			}
 		})
-	}
-}
-
-func TestFromResponseRest(t *testing.T) {
-	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
-	for name, tt := range map[string]struct {
-		script Script
-		is     func(error) bool
-		end    func(s *sse.Stream, cancel context.CancelCauseFunc) // a second after the start
-	}{
-		"truncated":   {script: Script{Data("a"), Cut()}, is: func(err error) bool { _, ok := errors.AsType[*sse.TruncatedError](err); return ok }},
-		"error event": {script: Script{Data("failed")}, is: func(err error) bool { _, ok := errors.AsType[*sse.EventError](err); return ok }},
-		"refused":     {script: Script{Answer(500)}, is: func(err error) bool { _, ok := errors.AsType[*sse.ResponseError](err); return ok }},
-		"silence":     {script: Script{Data("a"), Stall()}, is: is(sse.ErrIdleTimeout)},
-		"closed":      {script: Script{Data("a"), Stall()}, is: is(sse.ErrClosed), end: func(s *sse.Stream, _ context.CancelCauseFunc) { s.Close() }},
-		"cancelled":   {script: Script{Data("a"), Stall()}, is: is(io.ErrShortBuffer), end: func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(io.ErrShortBuffer) }},
-	} {
-		in(t, "a context that ends with the body, "+name, func(t *testing.T) {
-			srv := NewServer(t, InOrder(tt.script))
-			ctx, cancel := context.WithCancelCause(t.Context())
-			resp, err := srv.Client().Do(srv.Get("/").WithContext(ctx))
-			require.NoError(t, err)
-			resp.Body = closeFunc{resp.Body, func() { cancel(nil) }}
-			s, err := sse.FromResponse(resp, sse.WithDone("[DONE]"), sse.WithIdleTimeout(time.Minute),
-				sse.WithEventError(func(e sse.Event) error {
-					if e.Data == "failed" {
-						return errors.New("it has")
-					}
-					return nil
-				}))
-			if tt.end != nil {
-				time.AfterFunc(time.Second, func() { tt.end(s, cancel) })
-			}
-			_, err = read(s, err)
-			require.True(t, tt.is(err), "%v", err)
-		})
-	}
-	in(t, "a context that has ended", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a", "b"), Stall()}))
-		ctx, cancel := context.WithCancelCause(t.Context())
-		resp, err := srv.Client().Do(srv.Get("/").WithContext(ctx))
-		require.NoError(t, err)
-		s, err := sse.FromResponse(resp)
-		require.NoError(t, err)
-		require.True(t, s.Next())
-		cancel(io.ErrShortBuffer)
-		require.False(t, s.Next(), "it was at hand")
-		require.Equal(t, io.ErrShortBuffer, s.Err())
-	})
-	in(t, "a body that was sent and cannot be made again", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
-		req := srv.Post("/", "")
-		req.Body, req.ContentLength = io.NopCloser(strings.NewReader("once")), -1
-		resp, err := srv.Client().Do(req)
-		require.NoError(t, err)
-		got, err := read(sse.FromResponse(resp, sse.WithHTTPClient(srv.Client()), everySecond,
-			sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return a.Delay, a.Number == 1 })))
-		require.ErrorContains(t, err, "cannot be made again; set GetBody")
-		require.Equal(t, []string{"a"}, got)
-		require.Len(t, srv.Requests(), 1)
-	})
-	in(t, "a context that ends before another attempt", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		resp := response(io.NopCloser(strings.NewReader("data: a\n\ndata: b")))
-		resp.Request = new(http.Request).WithContext(ctx)
-		s, err := sse.FromResponse(resp, sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) { return time.Hour, true }))
-		require.NoError(t, err)
-		require.True(t, s.Next())
-		start := time.Now()
-		time.AfterFunc(time.Second, cancel)
-		require.False(t, s.Next())
-		require.Equal(t, context.Canceled, s.Err())
-		require.Equal(t, time.Second, time.Since(start))
-	})
-	in(t, "a context that ends after the end of the body was read", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		resp := response(io.NopCloser(iotest.DataErrReader(strings.NewReader("data: a\n\ndata: b\n\n"))))
-		resp.Request = new(http.Request).WithContext(ctx)
-		s, err := sse.FromResponse(resp)
-		require.NoError(t, err)
-		require.True(t, s.Next())
-		cancel()
-		require.False(t, s.Next())
-		require.Equal(t, context.Canceled, s.Err())
-	})
-	in(t, "a context that ends as the end of the body is read", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		resp := response(io.NopCloser(readerFunc(func(b []byte) (int, error) {
-			cancel()
-			return copy(b, "data: a\n\ndata: b\n\n"), io.EOF
-		})))
-		resp.Request = new(http.Request).WithContext(ctx)
-		got, err := read(sse.FromResponse(resp))
-		require.NoError(t, err)
-		require.Equal(t, []string{"a", "b"}, got)
-	})
-	in(t, "a subscription ends, even if its context does so as a body is closed", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a")}))
-		ctx, cancel := context.WithCancel(t.Context())
-		hc := *srv.Client()
-		hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
-			resp, err := srv.Client().Transport.RoundTrip(r)
-			if err == nil {
-				resp.Body = closeFunc{resp.Body, cancel}
-			}
-			return resp, err
-		})
-		_, err := read(sse.Subscribe(srv.Get("/").WithContext(ctx), sse.WithHTTPClient(&hc)))
-		require.Equal(t, context.Canceled, err)
-	})
-}
-
-// What Data has returned is valid after the loop was left, too: until Next is called, which
-// nobody does then.
-func TestDataOutlivesTheLoop(t *testing.T) {
-	for range 20 { // pools forget things at random under the race detector
-		large := strings.Repeat("x", 10_000)
-		s, err := sse.FromResponse(&http.Response{
-			StatusCode: 200,
-			Header:     http.Header{"Content-Type": {"text/event-stream"}},
-			Body:       io.NopCloser(strings.NewReader("data: " + large + "\n\ndata: y\n\n")),
-		})
-		require.NoError(t, err)
-		var data []byte
-		for range s.Events() {
-			data = s.Data()
-			break
-		}
-		other := sse.NewParser(strings.NewReader("data: " + strings.Repeat("z", 10_000) + "\n\n"))
-		require.True(t, other.Next())
-		require.Equal(t, large, string(data))
 	}
 }
 
@@ -468,7 +909,7 @@ func TestIterators(t *testing.T) {
 		}
 		require.Equal(t, 2, n)
 	})
-	in(t, "after Next", func(t *testing.T) {
+	in(t, "begins after the current event", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("1", "2", "3")}))
 		s, err := client(srv).Fetch(srv.Get("/"))
 		require.NoError(t, err)
@@ -479,7 +920,7 @@ func TestIterators(t *testing.T) {
 		}
 		require.Equal(t, []string{"2", "3"}, got)
 	})
-	in(t, "leaving at the terminator gives the connection back", func(t *testing.T) {
+	in(t, "break at the event of WithTerminator keeps the connection for reuse", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Send(sse.Event{Type: "stop"}), Wait(5 * time.Millisecond)}))
 		for range 10 {
 			s, err := client(srv, stopEvent).Fetch(srv.Get("/"))
@@ -500,9 +941,30 @@ type hookedBody struct {
 
 func (b *hookedBody) Close() error { b.onClose(); return nil }
 
+// Data stays valid after the loop was left, because Next is not called again.
+func TestDataOutlivesTheLoop(t *testing.T) {
+	for range 20 { // under the race detector, sync.Pool drops items at random
+		large := strings.Repeat("x", 10_000)
+		s, err := sse.FromResponse(&http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"text/event-stream"}},
+			Body:       io.NopCloser(strings.NewReader("data: " + large + "\n\ndata: y\n\n")),
+		})
+		require.NoError(t, err)
+		var data []byte
+		for range s.Events() {
+			data = s.Data()
+			break
+		}
+		other := sse.NewParser(strings.NewReader("data: " + strings.Repeat("z", 10_000) + "\n\n"))
+		require.True(t, other.Next())
+		require.Equal(t, large, string(data))
+	}
+}
+
 func TestDecode(t *testing.T) {
 	type token struct{ T string }
-	in(t, "stream", func(t *testing.T) {
+	in(t, "of a Stream", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data(`{"T":"a"}`, `{`, `{"T":1}`, ``, `{"T":"b"}`), Cut()}))
 		s, err := client(srv).Fetch(srv.Get("/"))
 		require.NoError(t, err)
@@ -523,7 +985,7 @@ func TestDecode(t *testing.T) {
 		}
 		require.Equal(t, []string{"a", "bad {", `bad {"T":1}`, "bad ", "b", "end"}, got)
 	})
-	t.Run("parser", func(t *testing.T) {
+	t.Run("of a Parser", func(t *testing.T) {
 		p := sse.NewParser(strings.NewReader("data: 1\n\ndata: x\n\ndata: 3\n\n"))
 		var got []int
 		for v, err := range sse.Decode[int](p) {
@@ -548,6 +1010,60 @@ func TestDecodeErrorIsBounded(t *testing.T) {
 		require.Error(t, err)
 		require.Less(t, len(err.Error()), 600)
 	}
+}
+
+// Decode allocates what json.Unmarshal does on the same bytes, and nothing for the event.
+func TestDecodeAllocations(t *testing.T) {
+	const events = 100
+	data := []byte(`{"choices":[{"index":0,"delta":{"content":"the quick brown fox"}}]}`)
+	type chunk struct {
+		Choices []struct{ Delta struct{ Content string } }
+	}
+	var sink int
+	plain := testing.AllocsPerRun(100, func() {
+		for range events {
+			var c chunk
+			if json.Unmarshal(data, &c) != nil {
+				t.Error("invalid JSON")
+			}
+			sink += len(c.Choices)
+		}
+	})
+	stream := strings.Repeat("data: "+string(data)+"\n\n", events)
+	decoded := testing.AllocsPerRun(100, func() {
+		for c, err := range sse.Decode[chunk](sse.NewParser(strings.NewReader(stream))) {
+			if err != nil {
+				t.Error(err)
+			}
+			sink += len(c.Choices)
+		}
+	})
+	// The parser and its iterator are allocated once.
+	require.LessOrEqual(t, decoded, plain+20, "for %d events", events)
+}
+
+// Next allocates nothing for an event, not even to compare it with those of WithDone.
+func TestDataAllocations(t *testing.T) {
+	const events = 1000
+	stream := strings.Repeat("data: "+strings.Repeat("x", 100)+"\n\n", events) + "data: [DONE]\n\n"
+	got := testing.AllocsPerRun(10, func() {
+		s, err := sse.FromResponse(&http.Response{
+			StatusCode: 200,
+			Header:     http.Header{"Content-Type": {"text/event-stream"}},
+			Body:       io.NopCloser(strings.NewReader(stream)),
+		}, doneEvent)
+		if err != nil {
+			t.Error(err)
+		}
+		n := 0
+		for s.Next() {
+			n += len(s.Data())
+		}
+		if n != 100*events || s.Err() != nil {
+			t.Error(n, s.Err())
+		}
+	})
+	require.Less(t, got, 100.0, "for %d events", events)
 }
 
 func TestConnectionReuse(t *testing.T) {
@@ -579,121 +1095,17 @@ func TestConnectionReuse(t *testing.T) {
 		completions(t, srv, 1)
 		require.Equal(t, 1, srv.Connections())
 	})
-	in(t, "a server that does not end costs a bounded time", func(t *testing.T) {
+	in(t, "a server that does not end the response costs a bounded time", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Stall()}))
 		start := time.Now()
 		completions(t, srv, 3, done)
 		require.Equal(t, 300*time.Millisecond, time.Since(start))
 	})
-	in(t, "a server that goes on sending costs bounded reading", func(t *testing.T) {
+	in(t, "a server that keeps sending costs a bounded amount of reading", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Raw(strings.Repeat("x", 1<<20))}))
 		completions(t, srv, 3, done)
 		require.Equal(t, 3, srv.Connections())
 	})
-}
-
-// What is logged: at which level, and why. Only an end that the program did not ask for is
-// a warning. What the caller's own functions say is left out.
-func TestLogger(t *testing.T) {
-	const (
-		connecting = "DEBUG connecting"
-		connected  = "INFO connected"
-		truncated  = "truncated after 1 event: unexpected EOF"
-	)
-	for name, tt := range map[string]struct {
-		scripts []Script
-		end     func(s *sse.Stream, cancel func()) // after the first event
-		opt     sse.Option
-		want    []string
-	}{
-		"complete": {
-			scripts: []Script{{Data("a", "[DONE]")}},
-			want:    []string{connecting, connected, "INFO disconnected", "INFO ended"},
-		},
-		"truncated": {
-			scripts: []Script{{Data("a"), Cut()}},
-			want:    []string{connecting, connected, "INFO disconnected: " + truncated, "WARN ended: " + truncated},
-		},
-		"refused": {
-			scripts: []Script{{Answer(400)}},
-			want:    []string{connecting, "WARN ended: 400 Bad Request"},
-		},
-		"retried": {
-			scripts: []Script{{Answer(503)}, {Data("[DONE]")}},
-			want: []string{
-				connecting, "INFO waiting: 503 Service Unavailable",
-				connecting, connected, "INFO disconnected", "INFO ended",
-			},
-		},
-		"closed": {
-			scripts: []Script{{Data("a"), Stall()}},
-			end:     func(s *sse.Stream, _ func()) { s.Close() },
-			want:    []string{connecting, connected, "INFO disconnected: the stream was closed", "INFO ended: the stream was closed"},
-		},
-		"cancelled": {
-			scripts: []Script{{Data("a"), Stall()}},
-			end:     func(_ *sse.Stream, cancel func()) { cancel() },
-			want:    []string{connecting, connected, "INFO disconnected: context canceled", "INFO ended: context canceled"},
-		},
-		"error event": {
-			scripts: []Script{{Data("a")}},
-			opt:     sse.WithEventError(func(e sse.Event) error { return errors.New(e.Data) }),
-			want:    []string{connecting, connected, "INFO disconnected: error event", "WARN ended: error event"},
-		},
-		"no request": {
-			scripts: []Script{{Data("a")}},
-			opt:     sse.WithPrepare(func(*http.Request) error { return errInBand }),
-			want:    []string{"WARN ended: the request could not be made"},
-		},
-	} {
-		in(t, name, func(t *testing.T) {
-			log := new(logLines)
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			srv := NewServer(t, InOrder(tt.scripts...))
-			s, err := client(srv, sse.WithDone("[DONE]"), sse.WithLogger(slog.New(log)), tt.opt).Fetch(srv.Get("/").WithContext(ctx))
-			if err == nil {
-				if s.Next() && tt.end != nil {
-					tt.end(s, cancel)
-				}
-				require.False(t, s.Next())
-			}
-			require.Equal(t, tt.want, log.lines)
-		})
-	}
-	in(t, "a response of somebody else is cancelled", func(t *testing.T) {
-		log := new(logLines)
-		ctx, cancel := context.WithCancel(t.Context())
-		r, _ := io.Pipe()
-		resp := response(r)
-		resp.Request = new(http.Request).WithContext(ctx)
-		s, err := sse.FromResponse(resp, sse.WithLogger(slog.New(log)))
-		require.NoError(t, err)
-		cancel()
-		require.False(t, s.Next())
-		require.Equal(t, []string{connected, "INFO disconnected: context canceled", "INFO ended: context canceled"}, log.lines)
-	})
-}
-
-// logLines keeps level, message and reason of what is logged to it.
-type logLines struct{ lines []string }
-
-func (l *logLines) Enabled(context.Context, slog.Level) bool { return true }
-
-func (l *logLines) WithAttrs([]slog.Attr) slog.Handler { return l }
-
-func (l *logLines) WithGroup(string) slog.Handler { return l }
-
-func (l *logLines) Handle(_ context.Context, r slog.Record) error {
-	line := r.Level.String() + " " + strings.TrimPrefix(r.Message, "sse: ")
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "reason" {
-			line += ": " + a.Value.String()
-		}
-		return true
-	})
-	l.lines = append(l.lines, line)
-	return nil
 }
 
 func TestTrace(t *testing.T) {
@@ -737,23 +1149,106 @@ func TestTrace(t *testing.T) {
 	})
 }
 
-func TestManyStreams(t *testing.T) {
-	in(t, "all cancelled at once", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+// An end that the program did not ask for is a warning. The words of the caller's functions
+// are not logged.
+func TestLogger(t *testing.T) {
+	const (
+		connecting = "DEBUG connecting"
+		connected  = "INFO connected"
+		truncated  = "truncated after 1 event: unexpected EOF"
+	)
+	for name, tt := range map[string]struct {
+		scripts []Script
+		end     func(s *sse.Stream, cancel func()) // after the first event
+		opt     sse.Option
+		want    []string
+	}{
+		"complete": {
+			scripts: []Script{{Data("a", "[DONE]")}},
+			want:    []string{connecting, connected, "INFO disconnected", "INFO ended"},
+		},
+		"truncated": {
+			scripts: []Script{{Data("a"), Cut()}},
+			want:    []string{connecting, connected, "INFO disconnected: " + truncated, "WARN ended: " + truncated},
+		},
+		"refused": {
+			scripts: []Script{{Answer(400)}},
+			want:    []string{connecting, "WARN ended: 400 Bad Request"},
+		},
+		"retried": {
+			scripts: []Script{{Answer(503)}, {Data("[DONE]")}},
+			want: []string{
+				connecting, "INFO waiting: 503 Service Unavailable",
+				connecting, connected, "INFO disconnected", "INFO ended",
+			},
+		},
+		"closed": {
+			scripts: []Script{{Data("a"), Stall()}},
+			end:     func(s *sse.Stream, _ func()) { s.Close() },
+			want:    []string{connecting, connected, "INFO disconnected: the stream was closed", "INFO ended: the stream was closed"},
+		},
+		"canceled": {
+			scripts: []Script{{Data("a"), Stall()}},
+			end:     func(_ *sse.Stream, cancel func()) { cancel() },
+			want:    []string{connecting, connected, "INFO disconnected: context canceled", "INFO ended: context canceled"},
+		},
+		"error event": {
+			scripts: []Script{{Data("a")}},
+			opt:     sse.WithEventError(func(e sse.Event) error { return errors.New(e.Data) }),
+			want:    []string{connecting, connected, "INFO disconnected: error event", "WARN ended: error event"},
+		},
+		"no request": {
+			scripts: []Script{{Data("a")}},
+			opt:     sse.WithPrepare(func(*http.Request) error { return errInBand }),
+			want:    []string{"WARN ended: the request could not be made"},
+		},
+	} {
+		in(t, name, func(t *testing.T) {
+			log := new(logLines)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			srv := NewServer(t, InOrder(tt.scripts...))
+			s, err := client(srv, sse.WithDone("[DONE]"), sse.WithLogger(slog.New(log)), tt.opt).Fetch(srv.Get("/").WithContext(ctx))
+			if err == nil {
+				if s.Next() && tt.end != nil {
+					tt.end(s, cancel)
+				}
+				require.False(t, s.Next())
+			}
+			require.Equal(t, tt.want, log.lines)
+		})
+	}
+	in(t, "canceled, FromResponse", func(t *testing.T) {
+		log := new(logLines)
 		ctx, cancel := context.WithCancel(t.Context())
-		var all sync.WaitGroup
-		errs := make(chan error, 200)
-		for range cap(errs) {
-			all.Go(func() {
-				_, err := read(client(srv).Subscribe(srv.Get("/").WithContext(ctx)))
-				errs <- err
-			})
-		}
-		time.AfterFunc(time.Minute, cancel)
-		all.Wait()
-		close(errs)
-		for err := range errs {
-			require.Equal(t, context.Canceled, err)
-		}
+		r, _ := io.Pipe()
+		resp := response(r)
+		resp.Request = new(http.Request).WithContext(ctx)
+		s, err := sse.FromResponse(resp, sse.WithLogger(slog.New(log)))
+		require.NoError(t, err)
+		cancel()
+		require.False(t, s.Next())
+		require.Equal(t, []string{connected, "INFO disconnected: context canceled", "INFO ended: context canceled"}, log.lines)
 	})
+}
+
+// logLines keeps level, message and reason of each record.
+type logLines struct{ lines []string }
+
+func (l *logLines) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *logLines) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+func (l *logLines) WithGroup(string) slog.Handler { return l }
+
+func (l *logLines) Handle(_ context.Context, r slog.Record) error {
+	line := r.Level.String() + " " + strings.TrimPrefix(r.Message, "sse: ")
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "reason" {
+			line += ": " + a.Value.String()
+		}
+		return true
+	})
+	l.lines = append(l.lines, line)
+	return nil
 }

@@ -2,7 +2,6 @@ package sse_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"math"
 	"strings"
@@ -120,31 +119,6 @@ func TestSubscribeEnds(t *testing.T) {
 				require.Len(t, srv.Requests(), len(before)+1)
 			})
 		}
-	}
-}
-
-func TestSubscribeContextDone(t *testing.T) {
-	why := errors.New("shutdown")
-	tests := []struct {
-		name   string
-		second Script
-		refuse bool
-	}{
-		{name: "waiting for headers", second: Script{Stall()}},
-		{name: "waiting for an event", second: Script{Open(), Stall()}},
-		{name: "waiting to retry", second: Script{Answer(503, "Retry-After", "600")}},
-	}
-	for _, tt := range tests {
-		in(t, tt.name, func(t *testing.T) {
-			srv := NewServer(t, InOrder(Script{Data("a")}, tt.second))
-			ctx, cancel := context.WithCancelCause(t.Context())
-			time.AfterFunc(time.Minute, func() { cancel(why) })
-			start := time.Now()
-			got, err := read(client(srv).Subscribe(srv.Get("/").WithContext(ctx)))
-			require.Equal(t, why, err)
-			require.Equal(t, []string{"a"}, got)
-			require.Equal(t, time.Minute, time.Since(start))
-		})
 	}
 }
 
