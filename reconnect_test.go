@@ -1,0 +1,927 @@
+package sse_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse"
+	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
+)
+
+func TestRetry(t *testing.T) {
+	in(t, "a request that was not sent, after a wait", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		srv.Refuse(2)
+		start := time.Now()
+		got, err := read(client(srv).Fetch(srv.Post("/", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+		require.Equal(t, 2*time.Second, time.Since(start))
+		require.Equal(t, "{}", string(srv.Requests()[0].Body))
+	})
+	in(t, "an error after the last retry", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		srv.Refuse(3)
+		_, err := read(client(srv).Fetch(srv.Post("/p?secret=1", "{}")))
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.EqualError(t, err, "sse: gave up after 2 retries: POST http://server.test/p: dial tcp: connection refused")
+		require.Empty(t, srv.Requests())
+	})
+	in(t, "WithMaxRetries of Fetch", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		srv.Refuse(1)
+		_, err := read(client(srv, sse.WithMaxRetries(0)).Fetch(srv.Get("/")))
+		require.EqualError(t, err, "sse: GET http://server.test/: dial tcp: connection refused")
+		srv.Refuse(5)
+		_, err = read(client(srv, sse.WithMaxRetries(5)).Fetch(srv.Get("/")))
+		require.NoError(t, err)
+	})
+	in(t, "Subscribe retries without a limit", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, gone))
+		srv.Refuse(50)
+		start := time.Now()
+		got, err := read(client(srv).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+		require.Equal(t, 51*time.Second, time.Since(start))
+	})
+	in(t, "WithMaxRetries of Subscribe", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+		s, err := client(srv, sse.WithMaxRetries(3)).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		srv.Refuse(9)
+		require.False(t, s.Next())
+		require.EqualError(t, s.Err(), "sse: gave up after 3 retries: GET http://server.test/: dial tcp: connection refused")
+		require.ErrorIs(t, s.Err(), syscall.ECONNREFUSED)
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "until the policy returns backoff.Stop", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}))
+		_, err := read(client(srv, sse.WithBackOff(func() backoff.BackOff {
+			return backoff.WithMaxRetries(backoff.NewConstantBackOff(time.Second), 4)
+		})).Subscribe(srv.Get("/")))
+		refusedWith(503)(t, err)
+		require.EqualError(t, err, "sse: gave up after 4 retries: GET http://server.test/: 503 Service Unavailable")
+		require.Len(t, srv.Requests(), 5)
+	})
+	in(t, "consecutive clean ends without an event", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Open()}))
+		_, err := read(client(srv, sse.WithMaxRetries(2)).Subscribe(srv.Get("/")))
+		require.ErrorIs(t, err, io.EOF)
+		require.Len(t, srv.Requests(), 3)
+	})
+}
+
+func TestIdempotentRequest(t *testing.T) {
+	tests := []struct {
+		name    string
+		request func(*Server) *http.Request
+		retried bool
+	}{
+		{"GET", get, true},
+		{"HEAD", method("HEAD"), true},
+		{"OPTIONS", method("OPTIONS"), true},
+		{"PUT", method("PUT"), true},
+		{"DELETE", method("DELETE"), true},
+		{"POST", post, false},
+		{"PATCH", method("PATCH"), false},
+		{"REPORT", method("REPORT"), false},
+		{"POST with Idempotency-Key", keyed("Idempotency-Key"), true},
+		{"POST with X-Idempotency-Key", keyed("X-Idempotency-Key"), true},
+	}
+	for _, tt := range tests {
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Answer(500)}))
+			_, err := read(client(srv).Fetch(tt.request(srv)))
+			refusedWith(500)(t, err)
+			if tt.retried {
+				require.Len(t, srv.Requests(), 3)
+			} else {
+				require.Len(t, srv.Requests(), 1)
+			}
+		})
+	}
+}
+
+// A request that a server may have processed is not sent again, whatever comes after it.
+func TestNeverSentTwice(t *testing.T) {
+	count := func(srv *Server, path string) (n int) {
+		for _, r := range srv.Requests() {
+			if r.Method == http.MethodPost && r.Path == path {
+				n++
+			}
+		}
+		return n
+	}
+	in(t, "a 307 response without a connection, then connection refused", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		srv.Refuse(1)
+		hc := *srv.Client()
+		posts := 0
+		hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path != "/jobs" {
+				return srv.Client().Transport.RoundTrip(r)
+			}
+			posts++
+			return &http.Response{StatusCode: 307, Header: http.Header{"Location": {"/jobs/1"}}, Body: http.NoBody, Request: r}, nil
+		})
+		_, err := client(srv, sse.WithHTTPClient(&hc)).Fetch(srv.Post("/jobs", "{}"))
+		require.Error(t, err)
+		require.Equal(t, 1, posts)
+	})
+	for _, code := range []int{302, 303, 307, 308} {
+		for name, next := range map[string]Script{"503": {Answer(503)}, "no response": {Cut()}} {
+			in(t, fmt.Sprintf("a %d response, then %s", code, name), func(t *testing.T) {
+				srv := NewServer(t, func(_ int, r *http.Request) Script {
+					if r.URL.Path == "/jobs" {
+						return Script{Answer(code, "Location", "/jobs/1/events")}
+					}
+					return next
+				})
+				_, err := client(srv).Fetch(srv.Post("/jobs", "{}"))
+				require.Error(t, err)
+				require.Equal(t, 1, count(srv, "/jobs"))
+			})
+		}
+	}
+	in(t, "a redirect, then connection refused", func(t *testing.T) {
+		srv := NewServer(t, func(_ int, r *http.Request) Script {
+			return Script{Answer(307, "Location", "http://other.test/", "Connection", "close")}
+		})
+		hc := *srv.Client()
+		hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "other.test" {
+				srv.Refuse(1)
+			}
+			return srv.Client().Transport.RoundTrip(r)
+		})
+		_, err := client(srv, sse.WithHTTPClient(&hc)).Fetch(srv.Post("/", "{}"))
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "a redirect to another origin, without the idempotency key", func(t *testing.T) {
+		srv := NewServer(t, func(_ int, r *http.Request) Script {
+			if r.Host == "server.test" {
+				return Script{Answer(307, "Location", "http://other.test/b")}
+			}
+			return Script{Cut()}
+		})
+		_, err := client(srv).Fetch(keyed("Idempotency-Key")(srv))
+		require.Error(t, err)
+		require.Len(t, srv.Requests(), 2)
+	})
+	for name, script := range map[string]Script{"no response": {Cut()}, "500": {Answer(500)}, "502": {Answer(502)}} {
+		in(t, "WithResume has nothing to resume: "+name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(script))
+			_, err := client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+				return nil, nil
+			})).Fetch(srv.Post("/", "{}"))
+			require.Error(t, err)
+			require.Len(t, srv.Requests(), 1)
+		})
+	}
+	in(t, "FromResponse: a body without GetBody", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+		req := srv.Post("/", "")
+		req.Body, req.ContentLength = io.NopCloser(strings.NewReader("once")), -1
+		resp, err := srv.Client().Do(req)
+		require.NoError(t, err)
+		got, err := read(sse.FromResponse(resp, sse.WithHTTPClient(srv.Client()), everySecond,
+			sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return a.Delay, a.Number == 1 })))
+		require.ErrorContains(t, err, "cannot be made again; set GetBody")
+		require.Equal(t, []string{"a"}, got)
+		require.Len(t, srv.Requests(), 1)
+	})
+}
+
+// subscribeWaits subscribes without the client helper's policy and returns the time from
+// each request to the next.
+func subscribeWaits(t *testing.T, srv *Server, opts ...sse.Option) []time.Duration {
+	_, err := read(sse.Subscribe(srv.Get("/"), append([]sse.Option{sse.WithHTTPClient(srv.Client())}, opts...)...))
+	require.NoError(t, err)
+	return gaps(srv)
+}
+
+func TestReconnectionTime(t *testing.T) {
+	in(t, "is the first wait after progress, on every connection", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Retry(3 * time.Second), Data("a")}, Script{Data("b")}, gone))
+		within(t, subscribeWaits(t, srv), span(3, 3.3), span(3, 3.3)) // it is kept
+	})
+	in(t, "zero", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Retry(0), Data("a")}, gone))
+		within(t, subscribeWaits(t, srv), span(0, 0))
+	})
+	in(t, "is an hour at most", func(t *testing.T) {
+		for _, ms := range []string{"9223372036854775807", "99999999999999999999", "3600001"} {
+			srv := NewServer(t, InOrder(Script{Raw("retry: " + ms + "\n\n"), Data("a")}, gone))
+			within(t, subscribeWaits(t, srv), span(3600, 3960))
+		}
+	})
+	in(t, "is where the default policy starts", func(t *testing.T) {
+		srv := NewServer(t, InOrder(append(append([]Script{{Retry(4 * time.Second), Data("a")}}, drops(5, -1)...), gone)...))
+		within(t, subscribeWaits(t, srv), span(4, 4.4), span(4, 6), span(4, 12), span(8, 24), span(15, 45), span(15, 45))
+	})
+	in(t, "is a lower bound of every wait", func(t *testing.T) {
+		srv := NewServer(t, InOrder(append(drops(4, 5*time.Minute), gone)...))
+		for _, wait := range subscribeWaits(t, srv) {
+			require.GreaterOrEqual(t, wait, 5*time.Minute)
+		}
+	})
+}
+
+func TestBackOff(t *testing.T) {
+	in(t, "Fetch, default policy", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}))
+		_, err := read(sse.Fetch(srv.Get("/"), sse.WithHTTPClient(srv.Client())))
+		require.Error(t, err)
+		waits := gaps(srv)
+		require.Len(t, waits, 2)
+		require.InDelta(t, 1, waits[0].Seconds(), 0.5)
+		require.InDelta(t, 2, waits[1].Seconds(), 1)
+	})
+	in(t, "Subscribe, default policy", func(t *testing.T) {
+		srv := NewServer(t, InOrder(append(drops(8, -1), gone)...))
+		within(t, subscribeWaits(t, srv), span(0.5, 1.5), span(1, 3), span(2, 6), span(4, 12), span(8, 24), span(15, 45), span(15, 45), span(15, 45))
+	})
+	in(t, "decides the first wait without a reconnection time", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, gone))
+		within(t, subscribeWaits(t, srv), span(0.5, 1.5))
+		srv = NewServer(t, InOrder(Script{Data("a")}, gone))
+		within(t, subscribeWaits(t, srv, everySecond), span(1, 1))
+	})
+	in(t, "waits without progress are at least 100 ms", func(t *testing.T) {
+		srv := NewServer(t, InOrder(append(drops(20, 0), gone)...))
+		for _, wait := range subscribeWaits(t, srv, sse.WithBackOff(func() backoff.BackOff { return &backoff.ZeroBackOff{} })) {
+			require.Equal(t, 100*time.Millisecond, wait)
+		}
+	})
+	// The default of package backoff stops after 15 minutes of elapsed time.
+	in(t, "is reset when an outage begins", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Wait(48 * time.Hour)}, Script{Answer(503)}, Script{Data("b"), Wait(time.Hour)}, gone))
+		got, err := read(sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()), sse.WithBackOff(func() backoff.BackOff {
+			return backoff.NewExponentialBackOff()
+		})))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+}
+
+func TestProgress(t *testing.T) {
+	in(t, "an event, not an ID, a comment or a type", func(t *testing.T) {
+		idle := Script{Raw("id: 1\n\n: x\n\nevent: t\n\n")}
+		srv := NewServer(t, InOrder(idle, idle, idle, Script{Data("a")}, idle, gone))
+		within(t, subscribeWaits(t, srv), span(0.5, 1.5), span(1, 3), span(2, 6), span(0.5, 1.5), span(1, 3))
+	})
+}
+
+func TestRetryAfter(t *testing.T) {
+	in(t, "seconds", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "7")}, Script{Data("a")}))
+		_, err := read(client(srv).Fetch(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{7 * time.Second}, gaps(srv))
+	})
+	in(t, "a date", func(t *testing.T) {
+		at := time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat)
+		srv := NewServer(t, InOrder(Script{Answer(429, "Retry-After", at)}, Script{Data("a")}))
+		_, err := read(client(srv).Fetch(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{9 * time.Second}, gaps(srv))
+	})
+	in(t, "does not lower a wait of the policy", func(t *testing.T) {
+		for _, v := range []string{"0", "soon", "-5", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)} {
+			srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", v)}, Script{Data("a")}))
+			_, err := read(client(srv).Fetch(srv.Get("/")))
+			require.NoError(t, err)
+			require.Equal(t, []time.Duration{time.Second}, gaps(srv))
+		}
+	})
+	in(t, "does not lower a wait of the reconnection time", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Retry(20 * time.Second), Data("a")}, Script{Answer(429, "Retry-After", "2")}, gone))
+		within(t, subscribeWaits(t, srv, everySecond), span(20, 22), span(20, 20))
+	})
+	in(t, "raises a wait of the default policy", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "77")}, gone))
+		within(t, subscribeWaits(t, srv), span(77, 77))
+	})
+	in(t, "is an hour at most", func(t *testing.T) {
+		for _, v := range []string{"3155760000", "99999999999999999999999", "Fri, 31 Dec 2999 23:59:59 GMT"} {
+			srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", v)}, gone))
+			within(t, subscribeWaits(t, srv), span(3600, 3600))
+		}
+	})
+}
+
+func TestWaitHoldsNoConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open := make(chan int, 2)
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}, Script{Data("b"), Stall()}, gone))
+		_, err := read(client(srv, sse.WithIdleTimeout(time.Minute), sse.WithTrace(&sse.Trace{Wait: func(sse.Attempt) {
+			time.AfterFunc(time.Second/2, func() { open <- srv.Open() })
+		}})).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Zero(t, <-open)
+		require.Zero(t, <-open)
+	})
+}
+
+// drops returns n scripts that open a stream and drop it, after setting the reconnection time
+// to retry unless that is negative.
+func drops(n int, retry time.Duration) []Script {
+	var all []Script
+	for range n {
+		s := Script{Open()}
+		if retry >= 0 {
+			s = append(s, Retry(retry))
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// within requires that each wait is within its bounds.
+func within(t *testing.T, waits []time.Duration, bounds ...[2]time.Duration) {
+	t.Helper()
+	require.Len(t, waits, len(bounds))
+	for i, b := range bounds {
+		require.GreaterOrEqual(t, waits[i], b[0], "wait %d of %v", i, waits)
+		require.LessOrEqual(t, waits[i], b[1], "wait %d of %v", i, waits)
+	}
+}
+
+// span returns the bounds from lo to hi seconds.
+func span(lo, hi float64) [2]time.Duration {
+	return [2]time.Duration{time.Duration(lo * float64(time.Second)), time.Duration(hi * float64(time.Second))}
+}
+
+func TestRetryPolicy(t *testing.T) {
+	in(t, "sees the default decision and overrides it", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"}), Cut()}, Script{Answer(401)}, Script{Answer(503, "Retry-After", "9")}, Script{Data("b")}, gone))
+		var seen []sse.Attempt
+		got, err := read(client(srv, sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
+			seen = append(seen, a)
+			return 5 * time.Second, true
+		})).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+		require.Equal(t, []time.Duration{5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second}, gaps(srv))
+		require.Len(t, seen, 4)
+
+		require.ErrorIs(t, seen[0].Err, io.ErrUnexpectedEOF)
+		refusedWith(401)(t, seen[1].Err)
+		refusedWith(503)(t, seen[2].Err)
+		require.NoError(t, seen[3].Err) // a clean end
+		for i := range seen {
+			seen[i].Err = nil
+		}
+		require.Equal(t, []sse.Attempt{
+			{Number: 1, LastEventID: "1", Retry: true, Delay: time.Second, Events: 1},
+			{Number: 2, LastEventID: "1", Retry: false, Delay: time.Second, Elapsed: 5 * time.Second},
+			{Number: 3, LastEventID: "1", Retry: true, Delay: 9 * time.Second, Elapsed: 10 * time.Second},
+			{Number: 1, LastEventID: "1", Retry: true, Delay: time.Second, Events: 1},
+		}, seen)
+	})
+	in(t, "ends what would be retried", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}))
+		for _, open := range bothCalls(client(srv)) {
+			_, err := read(open(srv.Get("/"), sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) { return 0, false })))
+			refusedWith(503)(t, err)
+		}
+		require.Len(t, srv.Requests(), 2)
+	})
+	in(t, "continues after an error event", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{Type: "error"})}, gone))
+		_, err := read(client(srv, failOnError, sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
+			require.False(t, a.Retry)
+			return a.Delay, true
+		})).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{time.Second}, gaps(srv))
+	})
+	in(t, "is not called without a failure", func(t *testing.T) {
+		never := sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
+			t.Errorf("called with %v", a.Err)
+			return 0, false
+		})
+		_, err := read(client(NewServer(t, InOrder(gone)), never).Subscribe(NewServer(t, InOrder(gone)).Get("/")))
+		require.NoError(t, err)
+		srv := NewServer(t, InOrder(Script{Data("[DONE]")}))
+		_, err = read(client(srv, never, sse.WithDone("[DONE]")).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+
+		srv = NewServer(t, InOrder(Script{Data("a"), Stall()}))
+		s, err := client(srv, never).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		time.AfterFunc(time.Second, func() { s.Close() })
+		require.False(t, s.Next())
+		require.Equal(t, sse.ErrClosed, s.Err())
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = read(client(srv, never).Subscribe(srv.Get("/").WithContext(ctx)))
+		require.Equal(t, context.DeadlineExceeded, err)
+	})
+	in(t, "a negative delay is no wait", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}, gone))
+		_, err := read(client(srv, sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) {
+			return math.MinInt64, true
+		})).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{0}, gaps(srv))
+	})
+}
+
+// The Last-Event-ID of a reconnect.
+func TestLastEventID(t *testing.T) {
+	tests := []struct {
+		name   string
+		stream string
+		want   string
+	}{
+		{name: "committed at the blank line", stream: "id: 1\ndata: a\n\n", want: "1"},
+		{name: "committed without data", stream: "id: 1\n\n", want: "1"},
+		{name: "not committed before", stream: "id: 1\n\nid: 2\ndata: b\n", want: "1"},
+		{name: "never committed", stream: "id: 2\ndata: b\n", want: "-"},
+		{name: "kept by events without one", stream: "id: 1\ndata: a\n\ndata: b\n\n", want: "1"},
+		{name: "cleared", stream: "id: 1\ndata: a\n\nid\n\n", want: "-"},
+		{name: "ignored if it contains NUL", stream: "id: 1\ndata: a\n\nid: 2\x00\ndata: b\n\n", want: "1"},
+		{name: "UTF-8", stream: "id: ünï→✓\ndata: a\n\n", want: "ünï→✓"},
+		{name: "tab", stream: "id: a\tb\ndata: a\n\n", want: "a\tb"},
+	}
+	for _, tt := range tests {
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Raw(tt.stream)}, gone))
+			s, err := client(srv).Subscribe(srv.Get("/"))
+			_, err = read(s, err)
+			require.NoError(t, err)
+			require.Equal(t, []string{"-", tt.want}, sentIDs(srv))
+			require.Equal(t, tt.want, orDash(s.LastEventID()))
+		})
+	}
+	in(t, "a header with a key written by hand", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\n")}, gone))
+		req := srv.Get("/")
+		req.Header = http.Header{"Last-Event-ID": {"0"}}
+		_, err := read(client(srv).Subscribe(req))
+		require.NoError(t, err)
+		require.Equal(t, []string{"0", "1"}, sentIDs(srv))
+		require.Equal(t, http.Header{"Last-Event-ID": {"0"}}, req.Header)
+
+		req.Header = http.Header{"Last-Event-ID": nil}
+		srv = NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\n")}, gone))
+		_, err = read(client(srv).Subscribe(req))
+		require.NoError(t, err)
+		require.Equal(t, []string{"-", "1"}, sentIDs(srv))
+	})
+	in(t, "WithLastEventID, until the server sends another", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, Script{Open(), Cut()}, Script{Send(sse.Event{ID: "8", Data: "b"})}, gone))
+		s, err := client(srv, sse.WithLastEventID("7")).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.Equal(t, sse.Event{Type: "message", Data: "a", ID: "7"}, s.Event())
+		_, err = read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"7", "7", "7", "8"}, sentIDs(srv))
+	})
+	in(t, "from the caller's headers, until the server sends another", func(t *testing.T) {
+		clear := Script{Raw("id\ndata: x\n\n")}
+		srv := NewServer(t, InOrder(Script{Data("a")}, clear, gone))
+		req := srv.Get("/")
+		req.Header.Set("Last-Event-ID", "7")
+		_, err := read(client(srv).Subscribe(req))
+		require.NoError(t, err)
+		require.Equal(t, []string{"7", "7", "-"}, sentIDs(srv))
+
+		srv = NewServer(t, InOrder(Script{Data("a")}, clear, gone))
+		_, err = read(client(srv, sse.WithHeader("last-event-id", "7")).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"7", "7", "-"}, sentIDs(srv))
+	})
+	in(t, "is kept by the events of the next connection", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"})}, Script{Data("b")}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		var ids []string
+		for e := range s.Events() {
+			ids = append(ids, e.ID)
+		}
+		require.Equal(t, []string{"1", "1"}, ids)
+	})
+	in(t, "an ID that no header can carry", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: a\x01b\ndata: x\n\n")}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/p?q=1"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.Equal(t, "a\x01b", s.Event().ID)
+		require.False(t, s.Next())
+		require.EqualError(t, s.Err(), "sse: GET http://server.test/p: the last event ID has a control character, so no header can carry it; use WithResume to resume another way")
+		require.Len(t, srv.Requests(), 1)
+	})
+}
+
+func orDash(id string) string {
+	if id == "" {
+		return "-"
+	}
+	return id
+}
+
+// A reconnect sends the caller's request, not the redirected one.
+func TestReconnectURL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		redirect := Script{Answer(307, "Location", "/b")}
+		srv := NewServer(t, InOrder(redirect, Script{Data("a")}, redirect, Script{Data("b")}, gone))
+		_, err := read(client(srv).Subscribe(srv.Get("/a")))
+		require.NoError(t, err)
+		var paths []string
+		for _, r := range srv.Requests() {
+			paths = append(paths, r.Path)
+		}
+		require.Equal(t, []string{"/a", "/b", "/a", "/b", "/a"}, paths)
+	})
+}
+
+// cutAfterEvent delivers the event a and breaks off in the middle of the next one.
+var cutAfterEvent = Script{Send(sse.Event{ID: "1", Data: "a"}), Raw("data: lost"), Cut()}
+
+func TestWithResume(t *testing.T) {
+	in(t, "Fetch continues after a break", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent, Script{Send(sse.Event{ID: "2", Data: "b"})}))
+		var asked []sse.Attempt
+		got, err := read(client(srv, sse.WithResume(func(ctx context.Context, a sse.Attempt) (*http.Request, error) {
+			asked = append(asked, a)
+			return srv.Get("/resume?after=" + a.LastEventID), nil
+		})).Fetch(srv.Post("/start", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+		require.Equal(t, []string{"-", "1"}, sentIDs(srv))
+		require.Equal(t, "POST /start", srv.Requests()[0].Method+" "+srv.Requests()[0].Path)
+		require.Equal(t, "GET /resume?after=1", srv.Requests()[1].Method+" "+srv.Requests()[1].Path)
+		require.Len(t, asked, 1)
+		require.Equal(t, 1, asked[0].Events)
+		require.ErrorIs(t, asked[0].Err, io.ErrUnexpectedEOF)
+	})
+	in(t, "FromResponse continues after a break", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent, Script{Data("b")}))
+		resp, err := srv.Client().Do(srv.Post("/start", "{}"))
+		require.NoError(t, err)
+		got, err := read(sse.FromResponse(resp, sse.WithHTTPClient(srv.Client()), everySecond,
+			sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return srv.Get("/resume"), nil })))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+	in(t, "Subscribe continues after a clean end", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"})}, gone))
+		_, err := read(client(srv, sse.WithResume(func(ctx context.Context, a sse.Attempt) (*http.Request, error) {
+			return srv.Get("/resume"), a.Err
+		})).Subscribe(srv.Get("/start")))
+		require.NoError(t, err)
+		require.Equal(t, "/resume", srv.Requests()[1].Path)
+	})
+	in(t, "the same request several times", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent, cutAfterEvent, cutAfterEvent, Script{Data("b")}))
+		again := srv.Post("/resume", "{}")
+		got, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return again, nil
+		})).Fetch(srv.Post("/start", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "a", "a", "b"}, got)
+		for _, r := range srv.Requests() {
+			require.Equal(t, "{}", string(r.Body))
+		}
+	})
+	in(t, "an ID that no header can carry", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: a\x01b\ndata: x\n\n")}, gone))
+		_, err := read(client(srv, sse.WithResume(func(_ context.Context, a sse.Attempt) (*http.Request, error) {
+			return srv.Get("/?hex=" + http.CanonicalHeaderKey(strings.ReplaceAll(a.LastEventID, "\x01", "01"))), nil
+		})).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"-", "-"}, sentIDs(srv))
+	})
+	in(t, "is not called once Close interrupted the wait", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent))
+		s, err := client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			t.Error("asked")
+			return nil, nil
+		})).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Second/2, func() { s.Close() })
+		_, err = read(s, nil)
+		require.Equal(t, sse.ErrClosed, err)
+	})
+	in(t, "an error ends the stream", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent))
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return nil, errInBand
+		})).Subscribe(srv.Get("/")))
+		require.ErrorIs(t, err, errInBand)
+		require.ErrorContains(t, err, "sse: ")
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "an invalid request ends the stream", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent))
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return new(http.Request), nil
+		})).Subscribe(srv.Get("/")))
+		require.ErrorContains(t, err, "no URL")
+	})
+}
+
+// Bodies of the requests that the function of WithResume returns.
+func TestWithResumeBody(t *testing.T) {
+	in(t, "Subscribe accepts a body without GetBody", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, gone))
+		req := srv.Post("/", "")
+		req.Body = io.NopCloser(strings.NewReader("once"))
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return srv.Get("/resume"), nil
+		})).Subscribe(req))
+		require.NoError(t, err)
+		require.Equal(t, "once", string(srv.Requests()[0].Body))
+	})
+	for name, tt := range map[string]struct {
+		resume func(srv *Server, start, again *http.Request) *http.Request
+		want   []string // sent
+		ok     bool
+	}{
+		"another one each time": {
+			resume: func(srv *Server, _, _ *http.Request) *http.Request { return requestOnce(srv, "/resume") },
+			want:   []string{"/start once", "/resume once", "/resume once"}, ok: true,
+		},
+		"with a new body each time": {
+			resume: func(srv *Server, _, again *http.Request) *http.Request {
+				again.Body = requestOnce(srv, "/").Body
+				return again
+			},
+			want: []string{"/start once", "/resume once", "/resume once"}, ok: true,
+		},
+		"the first one": {
+			resume: func(_ *Server, start, _ *http.Request) *http.Request { return start },
+			want:   []string{"/start once"},
+		},
+		"a clone of the first one": {
+			resume: func(_ *Server, start, _ *http.Request) *http.Request { return start.Clone(start.Context()) },
+			want:   []string{"/start once"},
+		},
+		"the same one again": {
+			resume: func(_ *Server, _, again *http.Request) *http.Request { return again },
+			want:   []string{"/start once", "/resume once"},
+		},
+	} {
+		in(t, "without GetBody: "+name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(cutAfterEvent, cutAfterEvent, Script{Data("b")}))
+			start, again := requestOnce(srv, "/start"), requestOnce(srv, "/resume")
+			_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+				return tt.resume(srv, start, again), nil
+			})).Fetch(start))
+			if tt.ok {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, "WithResume: the body of the request was sent before and cannot be made again; set GetBody")
+			}
+			var sent []string
+			for _, r := range srv.Requests() {
+				sent = append(sent, r.Path+" "+string(r.Body))
+			}
+			require.Equal(t, tt.want, sent)
+		})
+	}
+	in(t, "without GetBody: the request of the call, whose body was not sent", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a")}))
+		srv.Refuse(1)
+		start, asked := requestOnce(srv, "/"), 0
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			if asked++; asked == 1 {
+				return start, nil
+			}
+			return nil, nil
+		})).Fetch(start))
+		require.Error(t, err)
+		require.Len(t, srv.Requests(), 1, "an empty one was sent")
+		require.Equal(t, "once", string(srv.Requests()[0].Body))
+	})
+	in(t, "the body of an invalid request is closed", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent))
+		body := &closer{Reader: strings.NewReader("once")}
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return &http.Request{Method: http.MethodPost, Body: body}, nil
+		})).Fetch(srv.Get("/")))
+		require.ErrorContains(t, err, "no URL")
+		require.True(t, body.closed)
+	})
+}
+
+// requestOnce returns a POST with a body that can be read once.
+func requestOnce(srv *Server, path string) *http.Request {
+	r := srv.Post(path, "")
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader("once")), -1
+	return r
+}
+
+// The stream ends as it would without WithResume if its function returns no request.
+func TestNothingToResume(t *testing.T) {
+	in(t, "after a break", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent))
+		got, err := read(client(srv, resumeNothing).Fetch(srv.Get("/")))
+		require.Equal(t, []string{"a"}, got)
+		lost := truncatedError(t, err)
+		require.Equal(t, "lost", lost.Partial.Data)
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "a 204 response is not a completion", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent, gone))
+		get := sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return srv.Get("/resume"), nil })
+		_, err := read(client(srv, get, sse.WithDone("[DONE]")).Fetch(srv.Post("/", "{}")))
+		lost := truncatedError(t, err)
+		require.Equal(t, "lost", lost.Partial.Data)
+
+		srv = NewServer(t, InOrder(cutAfterEvent, Script{Answer(503)}, gone))
+		_, err = read(client(srv, get).Fetch(srv.Post("/", "{}")))
+		lost = truncatedError(t, err)
+		require.Equal(t, "lost", lost.Partial.Data)
+	})
+	in(t, "after a failed attempt to resume", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent, Script{Answer(503)}))
+		asked := 0
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			if asked++; asked == 1 {
+				return srv.Get("/resume"), nil
+			}
+			return nil, nil
+		})).Fetch(srv.Post("/", "{}")))
+		lost := truncatedError(t, err)
+		require.Equal(t, "lost", lost.Partial.Data)
+		require.Len(t, srv.Requests(), 2)
+	})
+	in(t, "after Reconnect", func(t *testing.T) {
+		for _, at := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond} { // in the wait, and in the stream
+			srv := NewServer(t, InOrder(cutAfterEvent, Script{Send(sse.Event{ID: "2", Data: "b"}), Stall()}))
+			var asked []sse.Attempt
+			s, err := client(srv, sse.WithResume(func(_ context.Context, a sse.Attempt) (*http.Request, error) {
+				asked = append(asked, a)
+				if len(asked) == 1 && at > time.Second {
+					return srv.Get("/resume"), nil
+				}
+				return nil, nil
+			})).Fetch(srv.Get("/"))
+			require.NoError(t, err)
+			time.AfterFunc(at, s.Reconnect)
+			_, err = read(s, nil)
+			lost := truncatedError(t, err)
+			require.Equal(t, 1, lost.Events)
+			last := asked[len(asked)-1]
+			require.Equal(t, 1, last.Events)
+			require.True(t, last.Retry)
+			require.ErrorIs(t, last.Err, io.ErrUnexpectedEOF)
+		}
+	})
+	in(t, "after a clean end", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		for _, open := range bothCalls(client(srv)) {
+			_, err := read(open(srv.Get("/"), resumeNothing))
+			require.NoError(t, err)
+		}
+		require.Len(t, srv.Requests(), 2)
+	})
+	in(t, "before a response was accepted", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a")}))
+		got, err := read(client(srv, resumeNothing).Fetch(srv.Post("/", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+		require.Equal(t, "{}", string(srv.Requests()[1].Body))
+	})
+}
+
+// resumeNothing has nothing to resume.
+var resumeNothing = sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return nil, nil })
+
+func TestReconnect(t *testing.T) {
+	in(t, "replaces the connection at once", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"}), Stall()}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		time.AfterFunc(time.Minute, s.Reconnect)
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+		require.Equal(t, []time.Duration{time.Minute}, gaps(srv))
+		require.Equal(t, []string{"-", "1"}, sentIDs(srv))
+	})
+	in(t, "cuts a wait short", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "3000")}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Minute, s.Reconnect)
+		_, err = read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{time.Minute}, gaps(srv))
+	})
+	in(t, "cancels an attempt", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, Script{Stall()}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Minute, s.Reconnect)
+		_, err = read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{time.Second, 59 * time.Second}, gaps(srv))
+	})
+	in(t, "loses no buffered event", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c"), Stall()}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		s.Reconnect()
+		s.Reconnect()
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"b"}, got)
+		require.Equal(t, []string{"-", "2"}, sentIDs(srv))
+	})
+	in(t, "an incomplete block does not complete the stream", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("data: [DONE]\n"), Stall()}, Script{Data("b", "[DONE]")}))
+		s, err := client(srv, sse.WithDone("[DONE]")).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Second, s.Reconnect)
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+	in(t, "cuts short a wait that has not begun", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, Script{Answer(503)}, gone))
+		var s *sse.Stream
+		s, err := client(srv, sse.WithTrace(&sse.Trace{Wait: func(sse.Attempt) {
+			if s != nil {
+				s.Reconnect()
+			}
+		}})).Subscribe(srv.Get("/"))
+		_, err = read(s, err)
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{0, 0}, gaps(srv))
+	})
+	in(t, "restarts the count of retries", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}))
+		s, err := client(srv, sse.WithMaxRetries(3)).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(2500*time.Millisecond, s.Reconnect) // in the third wait
+		_, err = read(s, nil)
+		require.ErrorContains(t, err, "gave up after 3 retries")
+		const s1 = time.Second
+		require.Equal(t, []time.Duration{s1, s1, s1 / 2, s1, s1, s1}, gaps(srv))
+	})
+	in(t, "before the first call of Next", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "3000")}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		s.Reconnect()
+		_, err = read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []time.Duration{0}, gaps(srv))
+	})
+	in(t, "restarts Elapsed", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}, Script{Answer(503)}, gone))
+		var seen []sse.Attempt
+		s, err := client(srv, sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) { seen = append(seen, a) }})).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		time.AfterFunc(49*time.Hour, s.Reconnect)
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+		require.Len(t, seen, 1)
+		require.Zero(t, seen[0].Elapsed)
+		require.Equal(t, 1, seen[0].Number)
+	})
+	in(t, "resumes a stream of Fetch with WithResume", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}, Script{Data("b")}))
+		s, err := client(srv, sse.WithResume(func(_ context.Context, a sse.Attempt) (*http.Request, error) {
+			return srv.Get("/resume"), nil
+		})).Fetch(srv.Post("/", "{}"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Minute, s.Reconnect)
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+		require.Equal(t, []time.Duration{time.Minute}, gaps(srv))
+	})
+	in(t, "does nothing to a stream of Fetch without WithResume", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Wait(time.Minute), Data("b")}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		s.Reconnect()
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+}
