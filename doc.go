@@ -37,28 +37,28 @@
 // is never ordered twice. Subscribe goes on until the context ends, the stream
 // completes, or an answer says that going on is pointless.
 //
-//	situation                            Fetch                     Subscribe
-//	request not sent (refused, DNS, TLS) retry, twice              retry
-//	408, 425, 429, 503, 529              retry, twice (1)          retry
-//	500, 502, 504, no answer (3)         retry, twice, if (2) (1)  retry
-//	another status, no event stream      *ResponseError            *ResponseError
-//	204                                  clean end (5)             clean end
-//	WithDone, WithTerminator             clean end                 clean end
-//	body ends, between blocks            clean end (4)             reconnect
-//	body ends with data pending          *TruncatedError           reconnect
-//	body breaks off                      *TruncatedError           reconnect
-//	idle or event timeout                its error                 reconnect
-//	event over the limit                 ErrEventTooLarge          ErrEventTooLarge
-//	error event (WithEventError)         *EventError               *EventError
-//	context done                         context.Cause             context.Cause
-//	Close, if it interrupts something    ErrClosed                 ErrClosed
+//	situation                                       Fetch                     Subscribe
+//	request not sent: connection refused, DNS, TLS  retry, twice              retry
+//	408, 425, 429, 503, 529                         retry, twice (1)          retry
+//	500, 502, 504, or no response (ErrOpenTimeout)  retry, twice, if (2) (1)  retry
+//	any other status, or not text/event-stream      *ResponseError            *ResponseError
+//	204                                             clean end (3)             clean end
+//	completion event (WithDone, WithTerminator)     clean end                 clean end
+//	body ends between events                        clean end (4)             reconnect
+//	body ends in the middle of an event             *TruncatedError           reconnect
+//	body breaks off                                 *TruncatedError           reconnect
+//	idle or event timeout                           its error                 reconnect
+//	event over the limit                            ErrEventTooLarge          ErrEventTooLarge
+//	error event (WithEventError)                    *EventError               *EventError
+//	context done                                    context.Cause             context.Cause
+//	Close                                           ErrClosed (5)             ErrClosed (5)
 //
 // (1) Unless Retry-After asks for more than a minute: then it is a *ResponseError.
 // (2) GET, HEAD, OPTIONS, PUT, DELETE, or a request with an Idempotency-Key or
-// X-Idempotency-Key header. (3) [ErrOpenTimeout], or what net/http says. (4) A
-// *TruncatedError if [WithDone] or [WithTerminator] says how a complete stream ends.
-// (5) With [WithResume], Fetch goes on after a break as Subscribe does; a 204 then says
-// that there is no rest, and the end is the *TruncatedError.
+// X-Idempotency-Key header. (3) With [WithResume], Fetch reconnects after a break as
+// Subscribe does; a 204 then means that there is no rest, and the end is the
+// *TruncatedError. (4) A *TruncatedError if [WithDone] or [WithTerminator] says how a
+// complete stream ends. (5) If it interrupted something.
 //
 // # When it tries again
 //
