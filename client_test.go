@@ -225,7 +225,7 @@ func TestRequestBodyIsClosed(t *testing.T) {
 				body, err := get()
 				return closeFunc{body, sync.OnceFunc(func() { closed++ })}, err
 			}
-			_, _ = read(client(srv, sse.WithDone("[DONE]"), sse.WithPrepare(func(r *http.Request) error {
+			_, _ = read(client(srv, doneEvent, sse.WithPrepare(func(r *http.Request) error {
 				if tt.prepare == nil {
 					return nil
 				}
@@ -692,7 +692,7 @@ func TestFromResponse(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]")}))
 		resp, err := srv.Client().Do(srv.Get("/"))
 		require.NoError(t, err)
-		s, err := sse.FromResponse(resp, sse.WithDone("[DONE]"))
+		s, err := sse.FromResponse(resp, doneEvent)
 		require.NoError(t, err)
 		require.Equal(t, resp, s.Response())
 		got, err := read(s, nil)
@@ -710,7 +710,7 @@ func TestFromResponse(t *testing.T) {
 		resp, err := srv.Client().Do(srv.Get("/"))
 		require.NoError(t, err)
 		_, err = sse.FromResponse(resp, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
-			t.Error("asked to resume what was not begun")
+			t.Error("WithResume was called before a response was accepted")
 			return nil, nil
 		}))
 		refusedWith(503)(t, err)

@@ -59,7 +59,11 @@ var stopEvent = sse.WithTerminator(func(e sse.Event) bool { return e.Type == "st
 // doneEvent completes a stream at the event [DONE].
 var doneEvent = sse.WithDone("[DONE]")
 
-var errInBand = errors.New("in band")
+// Errors of the caller.
+var (
+	errInBand   = errors.New("in band")
+	errUserLeft = errors.New("the user left")
+)
 
 // failOnError ends a stream at an event of type error with errInBand.
 var failOnError = sse.WithEventError(func(e sse.Event) error {

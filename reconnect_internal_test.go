@@ -86,7 +86,7 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-// counter counts what is asked of a policy.
+// counter counts the calls of a policy.
 type counter struct{ resets, nexts int }
 
 func (c *counter) Reset() { c.resets++ }
@@ -113,7 +113,7 @@ func TestIsRepeatable(t *testing.T) {
 	}
 }
 
-// fixed is a policy whose waits are all the same.
+// fixed is a policy with a constant wait.
 type fixed time.Duration
 
 func (f fixed) Reset() {}

@@ -393,7 +393,7 @@ func TestRetryPolicy(t *testing.T) {
 			{Number: 1, LastEventID: "1", Retry: true, Delay: time.Second, Events: 1},
 		}, seen)
 	})
-	in(t, "ends what would be retried", func(t *testing.T) {
+	in(t, "ends the stream where the default retries", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(503)}))
 		for _, open := range bothCalls(client(srv)) {
 			_, err := read(open(srv.Get("/"), sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) { return 0, false })))
@@ -418,7 +418,7 @@ func TestRetryPolicy(t *testing.T) {
 		_, err := read(client(NewServer(t, InOrder(gone)), never).Subscribe(NewServer(t, InOrder(gone)).Get("/")))
 		require.NoError(t, err)
 		srv := NewServer(t, InOrder(Script{Data("[DONE]")}))
-		_, err = read(client(srv, never, sse.WithDone("[DONE]")).Subscribe(srv.Get("/")))
+		_, err = read(client(srv, never, doneEvent).Subscribe(srv.Get("/")))
 		require.NoError(t, err)
 
 		srv = NewServer(t, InOrder(Script{Data("a"), Stall()}))
@@ -744,7 +744,7 @@ func TestNothingToResume(t *testing.T) {
 	in(t, "a 204 response is not a completion", func(t *testing.T) {
 		srv := NewServer(t, InOrder(cutAfterEvent, gone))
 		get := sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return srv.Get("/resume"), nil })
-		_, err := read(client(srv, get, sse.WithDone("[DONE]")).Fetch(srv.Post("/", "{}")))
+		_, err := read(client(srv, get, doneEvent).Fetch(srv.Post("/", "{}")))
 		lost := truncatedError(t, err)
 		require.Equal(t, "lost", lost.Partial.Data)
 
@@ -852,7 +852,7 @@ func TestReconnect(t *testing.T) {
 	})
 	in(t, "an incomplete block does not complete the stream", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Raw("data: [DONE]\n"), Stall()}, Script{Data("b", "[DONE]")}))
-		s, err := client(srv, sse.WithDone("[DONE]")).Subscribe(srv.Get("/"))
+		s, err := client(srv, doneEvent).Subscribe(srv.Get("/"))
 		require.NoError(t, err)
 		time.AfterFunc(time.Second, s.Reconnect)
 		got, err := read(s, nil)

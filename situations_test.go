@@ -59,13 +59,11 @@ type situationCase struct {
 }
 
 var (
-	errUserLeft = errors.New("the user left")
-
 	idleTimeout  = sse.WithIdleTimeout(time.Minute)
 	eventTimeout = sse.WithEventTimeout(time.Minute)
 
-	leave      interruption = func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(errUserLeft) }
-	closeEarly interruption = func(s *sse.Stream, _ context.CancelCauseFunc) { s.Close() }
+	cancelStream interruption = func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(errUserLeft) }
+	closeStream  interruption = func(s *sse.Stream, _ context.CancelCauseFunc) { s.Close() }
 )
 
 var situations = []situation{
@@ -73,7 +71,10 @@ var situations = []situation{
 		name:  "request not sent: connection refused, DNS, TLS",
 		fetch: "retry, twice", subscribe: "retry",
 		cases: []situationCase{
-			{name: "connection refused", unsent: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, err: syscall.ECONNREFUSED},
+			{
+				name: "connection refused", unsent: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED},
+				err: syscall.ECONNREFUSED,
+			},
 			{name: "DNS", unsent: &net.DNSError{Err: "server misbehaving", Name: "server.test", IsTemporary: true}},
 			{name: "TLS", unsent: tls.AlertError(80), err: tls.AlertError(80)},
 		},
@@ -93,14 +94,20 @@ var situations = []situation{
 		fetch: "retry, twice", subscribe: "retry", idempotent: true,
 		cases: append(statuses(500, 502, 504),
 			situationCase{name: "no response", script: Script{Cut()}},
-			situationCase{name: "ErrOpenTimeout", script: Script{Stall()}, opts: []sse.Option{sse.WithOpenTimeout(time.Second)}, err: sse.ErrOpenTimeout}),
+			situationCase{
+				name: "ErrOpenTimeout", script: Script{Stall()},
+				opts: []sse.Option{sse.WithOpenTimeout(time.Second)}, err: sse.ErrOpenTimeout,
+			}),
 	},
 	{
 		name:  "any other status, or not text/event-stream",
 		fetch: "*ResponseError", subscribe: "*ResponseError",
 		cases: append(statuses(202, 304, 400, 401, 404, 410, 501),
 			situationCase{name: "200 without a type", script: Script{Answer(200)}, status: 200},
-			situationCase{name: "200 HTML", script: Script{Answer(200, "Content-Type", "text/html"), Raw("<p>")}, status: 200}),
+			situationCase{
+				name: "200 HTML", script: Script{Answer(200, "Content-Type", "text/html"), Raw("<p>")},
+				status: 200,
+			}),
 	},
 	{
 		name:  "204",
@@ -112,8 +119,14 @@ var situations = []situation{
 		fetch: "clean end", subscribe: "clean end",
 		cases: []situationCase{
 			{name: "WithDone", script: Script{Data("b", "[DONE]")}, opts: []sse.Option{doneEvent}, want: []string{"b"}},
-			{name: "WithDone, then silence", script: Script{Data("b", "[DONE]"), Stall()}, opts: []sse.Option{doneEvent}, want: []string{"b"}},
-			{name: "WithTerminator, then a break", script: Script{Send(sse.Event{Type: "stop", Data: "z"}), Cut()}, opts: []sse.Option{stopEvent}, want: []string{"z"}},
+			{
+				name: "WithDone, then silence", script: Script{Data("b", "[DONE]"), Stall()},
+				opts: []sse.Option{doneEvent}, want: []string{"b"},
+			},
+			{
+				name: "WithTerminator, then a break", script: Script{Send(sse.Event{Type: "stop", Data: "z"}), Cut()},
+				opts: []sse.Option{stopEvent}, want: []string{"z"},
+			},
 		},
 	},
 	{
@@ -153,36 +166,51 @@ var situations = []situation{
 		name:  "idle or event timeout",
 		fetch: "its error", subscribe: "reconnect",
 		cases: []situationCase{
-			{name: "idle timeout", script: Script{Data("b"), Stall()}, opts: []sse.Option{idleTimeout}, want: []string{"b"}, err: sse.ErrIdleTimeout},
-			{name: "event timeout", script: Script{Open(), Stall()}, opts: []sse.Option{eventTimeout}, err: sse.ErrEventTimeout},
+			{
+				name: "idle timeout", script: Script{Data("b"), Stall()},
+				opts: []sse.Option{idleTimeout}, want: []string{"b"}, err: sse.ErrIdleTimeout,
+			},
+			{
+				name: "event timeout", script: Script{Open(), Stall()},
+				opts: []sse.Option{eventTimeout}, err: sse.ErrEventTimeout,
+			},
 		},
 	},
 	{
 		name:  "event over the limit",
 		fetch: "ErrEventTooLarge", subscribe: "ErrEventTooLarge",
 		cases: []situationCase{
-			{name: "WithMaxEventSize", script: Script{Data("b", strings.Repeat("x", 100))}, opts: []sse.Option{sse.WithMaxEventSize(50)}, want: []string{"b"}},
+			{
+				name: "WithMaxEventSize", script: Script{Data("b", strings.Repeat("x", 100))},
+				opts: []sse.Option{sse.WithMaxEventSize(50)}, want: []string{"b"},
+			},
 		},
 	},
 	{
 		name:  "error event (WithEventError)",
 		fetch: "*EventError", subscribe: "*EventError",
 		cases: []situationCase{
-			{name: "WithEventError", script: Script{Data("b"), Send(sse.Event{Type: "error"}), Data("c")}, opts: []sse.Option{failOnError}, want: []string{"b"}, err: errInBand},
+			{
+				name: "WithEventError", script: Script{Data("b"), Send(sse.Event{Type: "error"}), Data("c")},
+				opts: []sse.Option{failOnError}, want: []string{"b"}, err: errInBand,
+			},
 		},
 	},
 	{
 		name:  "context done",
 		fetch: "context.Cause", subscribe: "context.Cause",
 		cases: []situationCase{
-			{name: "while events arrive", script: Script{Data("b", "c"), Stall()}, want: []string{"b"}, stop: leave, err: errUserLeft},
+			{
+				name: "while events arrive", script: Script{Data("b", "c"), Stall()},
+				want: []string{"b"}, stop: cancelStream, err: errUserLeft,
+			},
 		},
 	},
 	{
 		name:  "Close",
 		fetch: "ErrClosed", subscribe: "ErrClosed",
 		cases: []situationCase{
-			{name: "while events arrive", script: Script{Data("b", "c"), Stall()}, want: []string{"b"}, stop: closeEarly},
+			{name: "while events arrive", script: Script{Data("b", "c"), Stall()}, want: []string{"b"}, stop: closeStream},
 		},
 	},
 }

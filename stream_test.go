@@ -55,7 +55,7 @@ func TestNext(t *testing.T) {
 	in(t, "leaves no current event at the end", func(t *testing.T) {
 		for _, last := range []Step{Data("[DONE]"), Data("failed"), Send(sse.Event{Type: "stop", Data: "z"}), Cut(), Raw("data: b")} {
 			srv := NewServer(t, InOrder(Script{Data("a"), last}))
-			s, err := client(srv, stopEvent, sse.WithDone("[DONE]"), sse.WithEventError(func(e sse.Event) error {
+			s, err := client(srv, stopEvent, doneEvent, sse.WithEventError(func(e sse.Event) error {
 				if e.Data == "failed" {
 					return errInBand
 				}
@@ -82,7 +82,7 @@ func TestNext(t *testing.T) {
 		for _, end := range []Step{Data("[DONE]"), Wait(0), Cut()} {
 			srv := NewServer(t, InOrder(Script{Data("a"), end}))
 			var attempt context.Context
-			_, _ = read(client(srv, sse.WithDone("[DONE]"), sse.WithPrepare(func(r *http.Request) error {
+			_, _ = read(client(srv, doneEvent, sse.WithPrepare(func(r *http.Request) error {
 				attempt = r.Context()
 				return nil
 			})).Fetch(srv.Get("/")))
@@ -173,7 +173,6 @@ func TestCompletionWithoutBlankLine(t *testing.T) {
 }
 
 func TestTruncatedError(t *testing.T) {
-	done := sse.WithDone("[DONE]")
 	tests := []struct {
 		name    string
 		script  Script
@@ -183,12 +182,12 @@ func TestTruncatedError(t *testing.T) {
 	}{
 		{name: "clean end in the middle of an event", script: Script{Data("a"), Raw("event: t\nid: 4\ndata: x\ndata: y")}, partial: sse.Event{Type: "t", Data: "x\ny", ID: "4"}, clean: true},
 		{name: "clean end in the name of a data line", script: Script{Data("a"), Raw("dat")}, clean: true},
-		{name: "clean end before WithDone", script: Script{Data("a")}, opts: []sse.Option{done}, clean: true},
+		{name: "clean end before WithDone", script: Script{Data("a")}, opts: []sse.Option{doneEvent}, clean: true},
 		{name: "clean end before WithTerminator", script: Script{Data("a")}, opts: []sse.Option{stopEvent}, clean: true},
 		{name: "connection lost between events", script: Script{Data("a"), Cut()}},
 		{name: "connection lost in a block", script: Script{Data("a"), Raw("data: x\ndata: y\n"), Cut()}, partial: sse.Event{Type: "message", Data: "x\ny"}},
 		{name: "connection lost in a block without data", script: Script{Data("a"), Raw("event: t\n"), Cut()}, partial: sse.Event{Type: "t"}},
-		{name: "connection lost before WithDone", script: Script{Data("a"), Cut()}, opts: []sse.Option{done}},
+		{name: "connection lost before WithDone", script: Script{Data("a"), Cut()}, opts: []sse.Option{doneEvent}},
 	}
 	for _, tt := range tests {
 		in(t, tt.name, func(t *testing.T) {
@@ -312,7 +311,7 @@ func TestEventError(t *testing.T) {
 }
 
 func TestIdleTimeout(t *testing.T) {
-	in(t, "any byte ends the silence, a comment too", func(t *testing.T) {
+	in(t, "any byte ends the silence, also one of a comment", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Wait(9 * time.Second), Comment("x"), Stall()}))
 		start := time.Now()
 		got, err := read(client(srv, sse.WithIdleTimeout(10*time.Second)).Fetch(srv.Get("/")))
@@ -433,7 +432,6 @@ func blockAfter(n int, rt http.RoundTripper) http.RoundTripper {
 }
 
 func TestContextDone(t *testing.T) {
-	why := errors.New("the user left")
 	for _, state := range blockingStates {
 		in(t, "Fetch, "+state.name, func(t *testing.T) {
 			srv := NewServer(t, InOrder(state.script))
@@ -442,14 +440,14 @@ func TestContextDone(t *testing.T) {
 				hc.Transport = blockAfter(0, hc.Transport)
 			}
 			ctx, cancel := context.WithCancelCause(t.Context())
-			time.AfterFunc(100*time.Millisecond, func() { cancel(why) })
+			time.AfterFunc(100*time.Millisecond, func() { cancel(errUserLeft) })
 			start := time.Now()
 			_, err := read(client(srv, sse.WithHTTPClient(&hc)).Fetch(srv.Get("/").WithContext(ctx)))
-			require.Equal(t, why, err)
+			require.Equal(t, errUserLeft, err)
 			require.Equal(t, 100*time.Millisecond, time.Since(start))
 		})
 		in(t, "Subscribe, "+state.name, func(t *testing.T) {
-			requireInterrupted(t, state.script, func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(why) }, why)
+			requireInterrupted(t, state.script, func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(errUserLeft) }, errUserLeft)
 		})
 		in(t, "Subscribe, without a cause, "+state.name, func(t *testing.T) {
 			requireInterrupted(t, state.script, func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(nil) }, context.Canceled)
@@ -458,9 +456,9 @@ func TestContextDone(t *testing.T) {
 	in(t, "before the call", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
 		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(why)
+		cancel(errUserLeft)
 		_, err := client(srv).Fetch(srv.Get("/").WithContext(ctx))
-		require.Equal(t, why, err)
+		require.Equal(t, errUserLeft, err)
 		require.Empty(t, srv.Requests())
 	})
 	in(t, "with a buffered event", func(t *testing.T) {
@@ -645,7 +643,7 @@ func TestFromResponseContext(t *testing.T) {
 			resp, err := srv.Client().Do(srv.Get("/").WithContext(ctx))
 			require.NoError(t, err)
 			resp.Body = closeFunc{resp.Body, func() { cancel(nil) }}
-			s, err := sse.FromResponse(resp, sse.WithDone("[DONE]"), sse.WithIdleTimeout(time.Minute),
+			s, err := sse.FromResponse(resp, doneEvent, sse.WithIdleTimeout(time.Minute),
 				sse.WithEventError(func(e sse.Event) error {
 					if e.Data == "failed" {
 						return errors.New("failed")
@@ -740,7 +738,7 @@ func TestBodyWithoutContext(t *testing.T) {
 	in(t, "completion does not wait for the end of the body", func(t *testing.T) {
 		r, w := io.Pipe()
 		go func() { _, _ = io.WriteString(w, "data: a\n\ndata: [DONE]\n\n") }() // ends when it is read
-		s, err := sse.FromResponse(response(io.NopCloser(r)), sse.WithDone("[DONE]"))
+		s, err := sse.FromResponse(response(io.NopCloser(r)), doneEvent)
 		got, err := read(s, err)
 		require.NoError(t, err)
 		require.Equal(t, []string{"a"}, got)
@@ -1082,10 +1080,9 @@ func TestConnectionReuse(t *testing.T) {
 			require.NotEmpty(t, got)
 		}
 	}
-	done := sse.WithDone("[DONE]")
 	in(t, "a server that ends 5 ms after the completion", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Wait(5 * time.Millisecond)}))
-		completions(t, srv, 50, done)
+		completions(t, srv, 50, doneEvent)
 		require.Equal(t, 1, srv.Connections())
 	})
 	in(t, "a server that ends 5 ms after the terminator", func(t *testing.T) {
@@ -1106,12 +1103,12 @@ func TestConnectionReuse(t *testing.T) {
 	in(t, "a server that does not end the response costs a bounded time", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Stall()}))
 		start := time.Now()
-		completions(t, srv, 3, done)
+		completions(t, srv, 3, doneEvent)
 		require.Equal(t, 300*time.Millisecond, time.Since(start))
 	})
 	in(t, "a server that keeps sending costs a bounded amount of reading", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Raw(strings.Repeat("x", 1<<20))}))
-		completions(t, srv, 3, done)
+		completions(t, srv, 3, doneEvent)
 		require.Equal(t, 3, srv.Connections())
 	})
 }
@@ -1126,7 +1123,7 @@ func TestTrace(t *testing.T) {
 		))
 		var got []string
 		say := func(format string, args ...any) { got = append(got, fmt.Sprintf(format, args...)) }
-		_, err := read(client(srv, sse.WithDone("[DONE]"), sse.WithTrace(&sse.Trace{
+		_, err := read(client(srv, doneEvent, sse.WithTrace(&sse.Trace{
 			Request:    func(r *http.Request) { say("request %s %s", r.Method, r.Header.Get("Accept")) },
 			Open:       func(r *http.Response) { say("open %d", r.StatusCode) },
 			Comment:    func(text string) { say("comment %q", text) },
@@ -1216,7 +1213,7 @@ func TestLogger(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			srv := NewServer(t, InOrder(tt.scripts...))
-			s, err := client(srv, sse.WithDone("[DONE]"), sse.WithLogger(slog.New(log)), tt.opt).Fetch(srv.Get("/").WithContext(ctx))
+			s, err := client(srv, doneEvent, sse.WithLogger(slog.New(log)), tt.opt).Fetch(srv.Get("/").WithContext(ctx))
 			if err == nil {
 				if s.Next() && tt.end != nil {
 					tt.end(s, cancel)
