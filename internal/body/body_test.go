@@ -1,0 +1,167 @@
+package body
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDecodeReadsGzipAsItArrives(t *testing.T) {
+	var zipped bytes.Buffer
+	zw := gzip.NewWriter(&zipped)
+	_, err := zw.Write([]byte("data: a\n\n"))
+	require.NoError(t, err)
+	require.NoError(t, zw.Close())
+	text, err := io.ReadAll(Decode(&zipped, http.Header{"Content-Encoding": {"gzip"}}))
+	require.NoError(t, err)
+	require.Equal(t, "data: a\n\n", string(text))
+
+	plain := strings.NewReader("x")
+	require.Same(t, plain, Decode(plain, nil))
+
+	_, err = io.ReadAll(Decode(strings.NewReader("not gzip at all"), http.Header{"Content-Encoding": {"gzip"}}))
+	require.ErrorIs(t, err, gzip.ErrHeader)
+}
+
+// A recorder is a body that counts its Close calls.
+type recorder struct {
+	io.Reader
+	closed atomic.Int32
+}
+
+func (r *recorder) Close() error {
+	r.closed.Add(1)
+	if c, ok := r.Reader.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+func TestOneShotStaysOpenUntilItIsRead(t *testing.T) {
+	src := &recorder{Reader: strings.NewReader("once")}
+	b := NewOneShot(src)
+	require.NoError(t, b.Close())
+	require.Zero(t, src.closed.Load())
+	require.False(t, b.Used())
+	_, err := b.Read(make([]byte, 1))
+	require.NoError(t, err)
+	require.True(t, b.Used())
+	require.NoError(t, b.Close())
+	require.EqualValues(t, 1, src.closed.Load())
+	b.Discard()
+	require.EqualValues(t, 1, src.closed.Load())
+}
+
+func TestOneShotIsDiscardedOnce(t *testing.T) {
+	src := &recorder{}
+	b := NewOneShot(src)
+	b.Discard()
+	b.Discard()
+	require.EqualValues(t, 1, src.closed.Load())
+	NewOneShot(src).MarkUsed()
+	var none *OneShot
+	require.False(t, none.Used())
+	none.Discard()
+}
+
+// A stuckReader blocks in Read until it is released, whatever else happens, as net/http
+// 1.27 does when a Close comes beside a Read at the wrong time.
+type stuckReader struct{ release chan struct{} }
+
+func (r stuckReader) Read([]byte) (int, error) {
+	<-r.release
+	return 0, io.EOF
+}
+
+func TestDetachedStopsWaitingForAStuckRead(t *testing.T) {
+	errClosed := errors.New("closed")
+	synctest.Test(t, func(t *testing.T) {
+		stuck := stuckReader{make(chan struct{})}
+		src := &recorder{Reader: stuck}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		d := NewDetached(ctx, t.Context(), src)
+		unhook := context.AfterFunc(ctx, d.Interrupt)
+		start := time.Now()
+		time.AfterFunc(time.Second, func() { cancel(errClosed) })
+		_, err := d.Read(make([]byte, 1))
+		require.Equal(t, errClosed, err)
+		require.Equal(t, time.Second, time.Since(start))
+		require.False(t, unhook())
+		synctest.Wait()
+		require.EqualValues(t, 1, src.closed.Load(), "beside the Read, which nothing else can end")
+		_, err = d.Read(make([]byte, 1))
+		require.Equal(t, errClosed, err)
+		require.NoError(t, d.Close())
+		require.EqualValues(t, 1, src.closed.Load())
+		close(stuck.release)
+	})
+}
+
+// The body ends by itself when the context of its request does. Its Read gets the time for
+// that, and no Close comes beside it.
+func TestDetachedLetsTheRequestEndTheRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		request, cancel := context.WithCancel(t.Context())
+		r, w := io.Pipe()
+		src := &recorder{Reader: r}
+		context.AfterFunc(request, func() { w.CloseWithError(io.EOF) })
+		ctx, stop := context.WithCancelCause(request)
+		defer stop(nil)
+		d := NewDetached(ctx, request, src)
+		context.AfterFunc(ctx, d.Interrupt)
+		time.AfterFunc(time.Second, cancel)
+		_, err := d.Read(make([]byte, 1))
+		require.Equal(t, io.EOF, err)
+		synctest.Wait()
+		require.Zero(t, src.closed.Load())
+		require.NoError(t, d.Close())
+		require.EqualValues(t, 1, src.closed.Load())
+	})
+}
+
+// Not every body heeds a context. After a moment it is closed as well.
+func TestDetachedClosesABodyThatIgnoresItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		request, cancel := context.WithCancel(t.Context())
+		r, _ := io.Pipe()
+		src := &recorder{Reader: r}
+		ctx, stop := context.WithCancelCause(request)
+		defer stop(nil)
+		d := NewDetached(ctx, request, src)
+		context.AfterFunc(ctx, d.Interrupt)
+		start := time.Now()
+		time.AfterFunc(time.Second, cancel)
+		_, err := d.Read(make([]byte, 1))
+		require.Equal(t, context.Canceled, err)
+		require.Equal(t, time.Second+selfEndDelay, time.Since(start))
+		require.NoError(t, d.Close())
+		synctest.Wait()
+		require.EqualValues(t, 1, src.closed.Load())
+	})
+}
+
+func TestDetachedIsClosedWithoutARead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &recorder{Reader: strings.NewReader("x")}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		d := NewDetached(ctx, t.Context(), src)
+		context.AfterFunc(ctx, d.Interrupt)
+		cancel(io.EOF)
+		synctest.Wait()
+		require.EqualValues(t, 1, src.closed.Load(), "Next need not be called again")
+		_, err := d.Read(make([]byte, 1))
+		require.Equal(t, io.EOF, err)
+		require.NoError(t, d.Close())
+		require.EqualValues(t, 1, src.closed.Load())
+	})
+}

@@ -1,0 +1,142 @@
+// Package roundtrip sends one request with the caller's http.Client, follows its
+// redirects safely, and observes how far it came.
+package roundtrip
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/fetchsse/sse/internal/header"
+)
+
+// A Trip is one request with its redirects.
+type Trip struct {
+	client     http.Client    // the caller's
+	requests   int            // sent so far, redirects included
+	last       *http.Response // of the last request, nil if it has none
+	leftOrigin bool
+
+	dialing   atomic.Bool // the transport looked for a connection
+	connected atomic.Bool // and got one
+}
+
+// New returns a Trip for a request to be sent with a copy of hc, nil meaning
+// [http.DefaultClient].
+func New(hc *http.Client) *Trip {
+	return &Trip{client: *cmp.Or(hc, http.DefaultClient)}
+}
+
+// Do sends req and follows redirects as the client does. Its Timeout is not applied,
+// since it would include the body. Headers that may be secret do not follow a redirect
+// to another origin. The error is without the *url.Error around it, which shows the query.
+func (t *Trip) Do(req *http.Request) (*http.Response, error) {
+	hc := t.client
+	hc.Transport = t
+	hc.Timeout = 0
+	hc.CheckRedirect = t.checkRedirect
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { t.dialing.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { t.connected.Store(true) },
+	}))
+	resp, err := hc.Do(req)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return resp, err
+}
+
+// RoundTrip implements [http.RoundTripper] for the client of Do.
+func (t *Trip) RoundTrip(req *http.Request) (*http.Response, error) {
+	rt := t.client.Transport
+	if rt == nil {
+		rt = http.DefaultTransport
+	}
+	t.requests++
+	t.last = nil
+	resp, err := rt.RoundTrip(req)
+	if err == nil {
+		t.last = resp
+	}
+	return resp, err
+}
+
+// EndsReads reports whether the end of the request's context ends a Read of the body of
+// resp. It does over HTTP/1 with the transport of net/http, which tells of its connection.
+// It does not over HTTP/2 while the request body is still being sent.
+func (t *Trip) EndsReads(resp *http.Response) bool {
+	return t.connected.Load() && resp.ProtoMajor == 1
+}
+
+// Unsent reports whether the request certainly did not reach a server. The proof is that
+// the transport looked for a connection and got none.
+func (t *Trip) Unsent() bool {
+	return t.dialing.Load() && !t.connected.Load() && t.requests == 1
+}
+
+// Redirected reports whether a server responded with a redirect that was followed. That
+// server may have processed the request.
+func (t *Trip) Redirected() bool { return t.requests > 1 }
+
+// LeftOrigin reports whether a redirect led to another origin, where the caller's headers
+// were not sent.
+func (t *Trip) LeftOrigin() bool { return t.leftOrigin }
+
+// LastResponse returns the response to the last request, even if Do returned an error:
+// that is then about the redirect in this response.
+func (t *Trip) LastResponse() *http.Response { return t.last }
+
+func (t *Trip) checkRedirect(req *http.Request, via []*http.Request) error {
+	if (req.URL.Scheme != "http" && req.URL.Scheme != "https") || req.URL.Host == "" {
+		return errors.New("the redirect does not lead to an http or https URL")
+	}
+	if leavesOrigin(req, via) {
+		t.leftOrigin = true
+		removeSecrets(req)
+	}
+	if t.client.CheckRedirect != nil {
+		return t.client.CheckRedirect(req, via)
+	}
+	if len(via) >= 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	return nil
+}
+
+// leavesOrigin reports whether any redirect led away from the origin of the first
+// request, even if a later one leads back.
+func leavesOrigin(req *http.Request, via []*http.Request) bool {
+	home := origin(via[0].URL)
+	away := func(r *http.Request) bool { return origin(r.URL) != home }
+	return away(req) || slices.ContainsFunc(via, away)
+}
+
+// removeSecrets removes all headers of a redirected request but those known to be safe.
+// The Referer is not: it has the query of the previous request.
+func removeSecrets(req *http.Request) {
+	for key := range req.Header {
+		switch key {
+		case "Accept", "Cache-Control", "Content-Type", "User-Agent", header.LastEventID:
+		default:
+			delete(req.Header, key)
+		}
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	req.Host = ""
+}
+
+// origin returns the scheme, host and port of u.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" && u.Scheme == "http" {
+		port = "80"
+	} else if port == "" {
+		port = "443"
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}

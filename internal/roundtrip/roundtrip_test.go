@@ -1,0 +1,142 @@
+package roundtrip
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOrigin(t *testing.T) {
+	for _, same := range [][2]string{
+		{"http://a/b?c", "HTTP://A:80"},
+		{"https://a", "https://a:443/b"},
+		{"http://[::1]/", "http://[::1]:80/"},
+	} {
+		require.Equal(t, originOf(t, same[0]), originOf(t, same[1]))
+	}
+	for _, other := range [][2]string{
+		{"http://a", "https://a"},
+		{"http://a:443", "https://a"},
+		{"http://a", "http://a:8080"},
+		{"https://a", "https://a:80"},
+		{"http://a", "http://b.a"},
+	} {
+		require.NotEqual(t, originOf(t, other[0]), originOf(t, other[1]))
+	}
+}
+
+func originOf(t *testing.T, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	return origin(u)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func send(t *testing.T, rt roundTripper) (*Trip, *http.Response, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://a.test/?secret", strings.NewReader("{}"))
+	require.NoError(t, err)
+	trip := New(&http.Client{Transport: rt})
+	resp, err := trip.Do(req)
+	return trip, resp, err
+}
+
+// Only a transport that looked for a connection and got none proves that nothing was sent.
+func TestUnsent(t *testing.T) {
+	refused := errors.New("refused")
+	trip, _, err := send(t, func(r *http.Request) (*http.Response, error) {
+		httptrace.ContextClientTrace(r.Context()).GetConn("a.test:80")
+		return nil, refused
+	})
+	require.Equal(t, refused, err, "without the *url.Error, which shows the query")
+	require.True(t, trip.Unsent())
+	require.Nil(t, trip.LastResponse())
+
+	trip, _, _ = send(t, func(*http.Request) (*http.Response, error) { return nil, refused })
+	require.False(t, trip.Unsent(), "the transport may have sent it")
+
+	trip, _, _ = send(t, func(r *http.Request) (*http.Response, error) {
+		trace := httptrace.ContextClientTrace(r.Context())
+		trace.GetConn("a.test:80")
+		trace.GotConn(httptrace.GotConnInfo{})
+		return nil, refused
+	})
+	require.False(t, trip.Unsent())
+}
+
+func TestEndsReadsOnlyOverHTTP1(t *testing.T) {
+	for major, want := range map[int]bool{1: true, 2: false, 3: false} {
+		trip, resp, err := send(t, func(r *http.Request) (*http.Response, error) {
+			httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{})
+			return &http.Response{StatusCode: 200, ProtoMajor: major, Body: http.NoBody}, nil
+		})
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, want, trip.EndsReads(resp), "HTTP/%d", major)
+	}
+	trip, resp, err := send(t, func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, ProtoMajor: 1, Body: http.NoBody}, nil
+	})
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.False(t, trip.EndsReads(resp), "without word of a connection")
+}
+
+// A redirect to another origin takes along only headers that are known to be safe, and so
+// does one back to the first origin.
+func TestRedirectsLeaveSecretsBehind(t *testing.T) {
+	var sent []http.Header
+	locations := []string{"http://b.test/", "http://a.test/back"}
+	trip := New(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		sent = append(sent, r.Header.Clone())
+		resp := &http.Response{StatusCode: 307, Header: http.Header{}, Body: http.NoBody}
+		if len(locations) == 0 {
+			resp.StatusCode = 200
+			return resp, nil
+		}
+		resp.Header.Set("Location", locations[0])
+		locations = locations[1:]
+		return resp, nil
+	})})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://a.test/?secret", nil)
+	require.NoError(t, err)
+	req.Header = http.Header{"X-Api-Key": {"k"}, "Accept": {"text/event-stream"}, "Last-Event-Id": {"7"}, "Cookie": {"c"}}
+	resp, err := trip.Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.True(t, trip.LeftOrigin())
+	require.True(t, trip.Redirected())
+	require.Len(t, sent, 3)
+	for _, h := range sent[1:] {
+		require.Equal(t, http.Header{"Accept": {"text/event-stream"}, "Last-Event-Id": {"7"}, "Accept-Encoding": {"identity"}}, h)
+	}
+}
+
+func TestRedirectsAreLimited(t *testing.T) {
+	requests := 0
+	trip, _, err := send(t, func(*http.Request) (*http.Response, error) {
+		requests++
+		return &http.Response{StatusCode: 303, Header: http.Header{"Location": {"/"}}, Body: http.NoBody}, nil
+	})
+	require.EqualError(t, err, "stopped after 10 redirects")
+	require.Equal(t, 10, requests)
+	require.Equal(t, 303, trip.LastResponse().StatusCode)
+}
+
+func TestRedirectsStayHTTP(t *testing.T) {
+	for _, location := range []string{"ftp://h/", "mailto:a@b", "http:///x"} {
+		_, _, err := send(t, func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 303, Header: http.Header{"Location": {location}}, Body: http.NoBody}, nil
+		})
+		require.EqualError(t, err, "the redirect does not lead to an http or https URL", location)
+	}
+}

@@ -1,0 +1,102 @@
+// Package watchdog bounds the time that reads take.
+package watchdog
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// A Limit is a timeout and the error that reports it. A Timeout of 0 sets no limit.
+type Limit struct {
+	Timeout time.Duration
+	Err     error
+}
+
+// A Watchdog calls a function when a read exceeds its deadline. Between Start and Stop,
+// the reading goroutine calls Begin before each read and End after it.
+//
+// Starting and stopping a timer costs as much as a read does. The timer therefore keeps
+// running from read to read and compares the clock with the current deadline when it
+// fires. The zero Watchdog watches nothing.
+type Watchdog struct {
+	idle  Limit // longest read
+	event Limit // longest time from the first Begin, or the first after Reset, to a Reset
+
+	timer    *time.Timer // nil if nothing is watched
+	start    time.Time   // the durations below count from here
+	eventEnd time.Duration
+	limit    error // reported for the current read
+
+	running  atomic.Bool  // the timer is set
+	deadline atomic.Int64 // of the current read, 0 if there is none
+}
+
+// Start begins to watch reads. When a read exceeds one of the limits, the Watchdog calls
+// expired on a goroutine of its own; [Watchdog.Err] tells which limit it was.
+func (w *Watchdog) Start(idle, event Limit, expired func()) {
+	if idle.Timeout <= 0 && event.Timeout <= 0 {
+		return
+	}
+	w.idle, w.event = idle, event
+	w.start = time.Now()
+	w.timer = time.AfterFunc(math.MaxInt64, func() { w.check(expired) })
+}
+
+// Stop ends the watching. It may be called from any goroutine.
+func (w *Watchdog) Stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// Begin sets the deadline of the read that follows to the earlier of the two limits.
+func (w *Watchdog) Begin() {
+	if w.timer == nil {
+		return
+	}
+	now := time.Since(w.start)
+	end, limit := addClamped(now, w.idle.Timeout), w.idle.Err
+	if w.event.Timeout > 0 {
+		if w.eventEnd == 0 {
+			w.eventEnd = addClamped(now, w.event.Timeout)
+		}
+		if w.idle.Timeout <= 0 || w.eventEnd < end {
+			end, limit = w.eventEnd, w.event.Err
+		}
+	}
+	w.limit = limit
+	w.deadline.Store(int64(end))
+	if !w.running.Swap(true) {
+		w.timer.Reset(end - now)
+	}
+}
+
+// End clears the deadline after a read.
+func (w *Watchdog) End() { w.deadline.Store(0) }
+
+// Reset restarts the event limit at the next read.
+func (w *Watchdog) Reset() { w.eventEnd = 0 }
+
+// Err returns the error of the limit that applied to the last read.
+func (w *Watchdog) Err() error { return w.limit }
+
+// check is called by the timer. Deadlines only move forward, so it misses none.
+func (w *Watchdog) check(expired func()) {
+	end := w.deadline.Load()
+	if end == 0 {
+		w.running.Store(false) // the next read sets the timer
+		end = w.deadline.Load()
+		if end == 0 || w.running.Swap(true) {
+			return // there is no read, or it has set the timer
+		}
+	}
+	if left := time.Duration(end) - time.Since(w.start); left > 0 {
+		w.timer.Reset(left)
+	} else {
+		expired()
+	}
+}
+
+// addClamped returns now + d without overflow.
+func addClamped(now, d time.Duration) time.Duration { return now + min(d, math.MaxInt64-now) }
