@@ -136,7 +136,7 @@ func TestInvalidRequest(t *testing.T) {
 		{name: "no host", want: "no host", req: request(func(r *http.Request) { r.URL.Host = "" })},
 		{name: "scheme", want: `"ftp"`, req: request(func(r *http.Request) { r.URL.Scheme = "ftp" })},
 		{name: "no scheme", want: "use http or https", req: request(func(r *http.Request) { r.URL.Scheme = "" })},
-		{name: "method", want: "no method", req: request(func(r *http.Request) { r.Method = "GE T" })},
+		{name: "method", want: "invalid method", req: request(func(r *http.Request) { r.Method = "GE T" })},
 		{name: "header name", want: "header name", req: request(func(r *http.Request) { r.Header["a b"] = []string{"x"} })},
 		{name: "header value", want: "X-A has a control character", req: request(func(r *http.Request) { r.Header.Set("X-A", "secret\n") })},
 		{name: "length without a body", want: "no Body", req: request(func(r *http.Request) { r.Body, r.ContentLength = nil, 3 })},
@@ -454,9 +454,9 @@ func TestRedirect(t *testing.T) {
 	for location, want := range map[string]string{
 		"%zz":         `failed to parse Location header "...": parse "...": invalid URL escape "..."`,
 		"http://h:x/": `failed to parse Location header "...": parse "...": invalid port "..." after host`,
-		"ftp://h/":    "it redirects to something that is no http or https URL",
-		"http:///x":   "it redirects to something that is no http or https URL",
-		"mailto:a@b":  "it redirects to something that is no http or https URL",
+		"ftp://h/":    "the redirect does not lead to an http or https URL",
+		"http:///x":   "the redirect does not lead to an http or https URL",
+		"mailto:a@b":  "the redirect does not lead to an http or https URL",
 	} {
 		in(t, "to a location that cannot be followed: "+location, func(t *testing.T) {
 			srv := NewServer(t, InOrder(Script{Answer(302, "Location", location)}))

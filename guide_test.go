@@ -173,7 +173,7 @@ var guide = []struct {
 			}
 			return printAll(stream, out)
 		},
-		err: "429 Too Many Requests, to be tried again after 1m30s: quota used up",
+		err: "429 Too Many Requests; retry after 1m30s: quota used up",
 	},
 	{
 		name:   "a chunk that is no JSON",

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/fetchsse/sse/internal/header"
 )
 
 // An Option changes a default of [NewClient], [Client.Fetch], [Client.Subscribe],
@@ -20,7 +22,7 @@ type Option func(*config)
 type config struct {
 	// The request.
 	httpClient  *http.Client
-	headers     []header
+	headers     []header.Field
 	prepare     func(*http.Request) error
 	resume      func(context.Context, Attempt) (*http.Request, error)
 	lastEventID string
@@ -46,8 +48,6 @@ type config struct {
 	logger *slog.Logger
 }
 
-type header struct{ key, value string }
-
 // newConfig returns the defaults as opts change them, the later ones last.
 func newConfig(opts ...Option) *config {
 	c := &config{
@@ -65,11 +65,11 @@ func newConfig(opts ...Option) *config {
 // validate returns an error that names the first bad value and what is allowed.
 func (c *config) validate() error {
 	for _, h := range c.headers {
-		if !isToken(h.key) {
-			return fmt.Errorf("sse: WithHeader: %s", inner(errHeaderName))
+		if !header.IsToken(h.Key) {
+			return fmt.Errorf("sse: WithHeader: %w", header.ErrName)
 		}
-		if !isHeaderValue(h.value) {
-			return fmt.Errorf("sse: WithHeader: the value for %s has a control character", h.key)
+		if !header.IsValue(h.Value) {
+			return fmt.Errorf("sse: WithHeader: the value for %s has a control character", h.Key)
 		}
 	}
 	for _, d := range []struct {
@@ -85,7 +85,7 @@ func (c *config) validate() error {
 		}
 	}
 	switch {
-	case !isHeaderValue(c.lastEventID):
+	case !header.IsValue(c.lastEventID):
 		return fmt.Errorf("sse: WithLastEventID: %w", errUnsendableID)
 	case c.maxRetries != nil && *c.maxRetries < 0:
 		return fmt.Errorf("sse: WithMaxRetries: %d is negative; give a count, or 0 for no retry", *c.maxRetries)
@@ -108,7 +108,7 @@ func WithHTTPClient(hc *http.Client) Option {
 // WithHeader sets a header on every attempt, in place of the request's own values
 // for key. It can be given several times for different keys.
 func WithHeader(key, value string) Option {
-	return func(c *config) { c.headers = append(c.headers, header{key, value}) }
+	return func(c *config) { c.headers = append(c.headers, header.Field{Key: key, Value: value}) }
 }
 
 // WithPrepare calls f with the request of every attempt, the last word before it is

@@ -3,17 +3,19 @@ package sse
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"math"
-	"math/bits"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fetchsse/sse/internal/bufpool"
+	"github.com/fetchsse/sse/internal/redact"
+	"github.com/fetchsse/sse/internal/utf8x"
 )
 
 // An Event is one dispatched event of an event stream. It owns its strings.
@@ -26,72 +28,85 @@ type Event struct {
 // ErrEventTooLarge reports a block over the limit of [WithMaxEventSize].
 var ErrEventTooLarge = errors.New("sse: event too large")
 
-// A Parser reads events from a byte stream. It follows the sections "Parsing an
-// event stream" and "Interpreting an event stream" of the WHATWG HTML standard.
+// A Parser reads events from a byte stream. It follows the sections "Parsing an event
+// stream" and "Interpreting an event stream" of the WHATWG HTML standard.
 //
-// An event is handed over at its blank line, without waiting for another byte.
-// A block that the stream leaves unfinished is discarded, as the standard says.
-// A Parser is for one goroutine.
+// It dispatches an event at its blank line, without waiting for another byte, and
+// discards a block that the stream leaves unfinished. A Parser must not be used by
+// several goroutines at once. Use [NewParser] to make one.
 type Parser struct {
-	r   io.Reader
-	max int // bytes of one block
-	err error
+	r     io.Reader
+	max   int // bytes of one block
+	trace *Trace
+	err   error // sticky; io.EOF after a clean end
 
-	// The bytes at hand: 0 <= block <= pos <= lf, cr, high <= end <= len(buf), but lf,
-	// cr and high may lag behind until parse looks again.
-	// Keeping a whole block in one piece makes its size a subtraction and lets
-	// its data be joined where it lies.
-	buf     []byte
-	waiting []byte  // is buf while the stream waits for an event
-	pooled  *[]byte // is buf while bytes flow; nil if buf goes to no pool
-	block   int     // start of the block under way
-	pos     int     // start of the line under way
-	lf, cr  int     // next LF and next CR from pos on; end if there is none so far
-	high    int     // next non-ASCII byte from block on, likewise
-	end     int     // end of the bytes read
-	readErr error   // what the last read returned; counts when the bytes are used up
-	start   bool    // nothing but a possible byte order mark has been seen
-	afterCR bool    // the last byte read was a CR: an LF that follows belongs to it
+	in    buffer
+	block block
 
-	// The block under way, or the one that Next has dispatched. Setting a pointer for each
-	// event would cost more than all the rest while the garbage collector is at work.
-	hasData    bool
+	// These outlive a block, and a connection.
+	id       lastID
+	types    typeCache
+	retry    time.Duration
+	hasRetry bool
+
+	ignored  [][]byte // the last ignored lines of this stream
+	iterated bool
+}
+
+// A buffer holds the bytes that were read:
+//
+//	buf[:block]      belongs to dispatched blocks and is free
+//	buf[block:line]  are the interpreted lines of the current block
+//	buf[line:end]    are the lines still to be interpreted
+//	buf[end:]        is room for the next read
+//
+// A block stays in one piece. Its size is then a subtraction, and its data can be joined
+// in place.
+//
+// Three marks remember how far the buffer has been searched, so that no byte is searched
+// twice: lf and cr are the next LF and CR from line on, and high is the next non-ASCII
+// byte from block on; each is end if there is none so far. A mark before line has been
+// passed, and parse searches again from line.
+type buffer struct {
+	buf              []byte
+	block, line, end int
+	lf, cr, high     int
+	atStart          bool    // only bytes of a possible byte order mark have come
+	afterCR          bool    // the last byte was a CR; an LF that follows belongs to it
+	readErr          error   // of the last read; it counts once the bytes are used up
+	idleBuf          []byte  // small buffer used while no block is buffered; kept for reuse
+	pooled           *[]byte // the pooled buffer that buf is, or nil
+}
+
+// A block is the current block, or after a successful Next the dispatched one. It stores
+// offsets, because storing a pointer for each event would make the garbage collector's
+// write barrier the largest cost.
+type block struct {
 	dispatched bool
-	from, to   int  // its data, joined, is buf[from:to],
-	replaced   bool // or fixed, when ill-formed UTF-8 had to be replaced
-	fixed      []byte
-	typ        string // its event field
-	hasID      bool   // it has a valid id field,
-	newID      []byte // with this value
-
-	// What outlives events.
-	lastID    []byte
-	lastIDStr string // lastID as a string, if idFresh
-	idFresh   bool
-	types     map[string]string // types seen, so that a repeated one costs nothing
-	lastType  string            // one of them
-	retry     time.Duration
-	hasRetry  bool
-	ignored   [][]byte // the last lines without effect of this stream
-	trace     *Trace
-	ranged    bool // an iterator was run
+	hasData    bool
+	from, to   int    // the data, joined, is in.buf[from:to]
+	replaced   bool   // the data had ill-formed UTF-8
+	valid      []byte // the data in its place
+	typ        string // the event field
+	hasID      bool   // a valid id field came
+	id         []byte // its value
 }
 
 const (
-	waitSize  = 512      // the buffer of a stream that waits for an event
-	workSize  = 16 << 10 // the least buffer of a stream whose bytes flow
-	keepSize  = 64 << 10 // what a large event has left behind goes if it is larger
-	maxTypes  = 64       // types remembered, of at most
-	maxType   = 64       // so many bytes
-	maxShown  = 1 << 10  // bytes of an ignored line that are shown
-	maxKept   = 8        // ignored lines that are kept
-	maxJoined = 1 << 10  // data up to this size shares an allocation with its ID
-	maxEmpty  = 100      // reads in a row that may return nothing
+	idleSize  = 512             // buffer of a stream that waits for an event
+	busySize  = bufpool.MinSize // smallest buffer of a stream whose bytes flow
+	keepSize  = 64 << 10        // larger buffers are dropped after a large event
+	maxTypes  = 64              // remembered types
+	maxType   = 64              // bytes of a remembered type
+	maxShown  = 1 << 10         // bytes of an ignored line that are shown
+	maxKept   = 8               // ignored lines that are kept
+	maxJoined = 1 << 10         // bytes of data that may share an allocation with the ID
+	maxEmpty  = 100             // consecutive reads without a byte
 )
 
-// NewParser returns a Parser that reads from r. It heeds [WithMaxEventSize],
-// [WithLastEventID] and [WithTrace]; the other options have no effect. A bad value of
-// any makes Next return false and is the error of Err.
+// NewParser returns a Parser that reads from r. It uses [WithMaxEventSize],
+// [WithLastEventID] and [WithTrace]; the other options have no effect. If an option has
+// an invalid value or r is nil, Next returns false and Err reports it.
 func NewParser(r io.Reader, opts ...Option) *Parser {
 	cfg := newConfig(opts...)
 	p := new(Parser)
@@ -105,41 +120,38 @@ func NewParser(r io.Reader, opts ...Option) *Parser {
 }
 
 func (p *Parser) init(cfg *config) {
-	p.max = min(cfg.maxEventSize, math.MaxInt/2) // so that sums do not overflow
+	p.max = min(cfg.maxEventSize, math.MaxInt/2) // sums do not overflow
 	p.trace = cfg.trace
-	p.lastID = []byte(cfg.lastEventID)
-	p.lastIDStr, p.idFresh = cfg.lastEventID, true
+	p.id = lastID{bytes: []byte(cfg.lastEventID), str: cfg.lastEventID, strValid: true}
 }
 
-// reset makes p read a new stream from r: what belongs to the old one goes, the
-// last event ID and the reconnection time stay.
+// reset makes p read a new stream from r. It keeps the last event ID, the types and the
+// reconnection time.
 func (p *Parser) reset(r io.Reader) {
 	p.release()
-	p.r, p.err, p.readErr = r, nil, nil
-	p.start, p.afterCR = true, false
+	p.r, p.err, p.in.readErr = r, nil, nil
+	p.in.atStart, p.in.afterCR = true, false
 	p.ignored = nil
 }
 
-// release lets go of the bytes at hand, which nobody reads any more: this is within a
-// call of Next. A reader that has failed may have left somebody behind who still writes.
+// release drops the buffered bytes. The caller of Next has given up Data.
 func (p *Parser) release() {
 	p.clearBlock()
-	p.block, p.pos, p.lf, p.cr, p.high, p.end = 0, 0, 0, 0, 0, 0
-	if p.readErr == nil || p.readErr == io.EOF {
-		giveBack(p.pooled)
+	in := &p.in
+	if in.readErr == nil || in.readErr == io.EOF {
+		bufpool.Put(in.pooled)
 	} else {
-		p.waiting = nil
+		in.idleBuf = nil // a reader that failed may still write into its buffer
 	}
-	p.buf, p.pooled, p.fixed = nil, nil, nil
+	*in = buffer{idleBuf: in.idleBuf, readErr: in.readErr, atStart: in.atStart, afterCR: in.afterCR}
+	p.block.valid = nil
 }
 
-// keep leaves the data of the last event to a caller who may still look at it, when
-// something other than Next ends the stream.
-func (p *Parser) keep() { p.pooled = nil }
+// keepData leaves the data of the last event to the caller after the end of the stream.
+func (p *Parser) keepData() { p.in.pooled = nil }
 
-// Next reads up to the next event and reports whether there is one. It blocks
-// while the reader does. After it has returned false it does so for ever, and
-// [Parser.Err] says why.
+// Next reads up to the next event and reports whether there is one. It blocks while the
+// reader does. Once it has returned false it always does, and [Parser.Err] tells why.
 func (p *Parser) Next() bool {
 	if p.next() {
 		return true
@@ -148,7 +160,7 @@ func (p *Parser) Next() bool {
 	return false
 }
 
-// next is Next, but keeps what the end of the stream has left unfinished.
+// next is Next, but keeps an unfinished block for remainder.
 func (p *Parser) next() bool {
 	p.clearBlock()
 	for p.err == nil {
@@ -162,30 +174,36 @@ func (p *Parser) next() bool {
 	return false
 }
 
-// parse interprets the lines at hand up to the next event and reports whether it found
-// one. However the stream was cut, every byte is searched once for LF, once for CR and
-// once for non-ASCII: lf, cr and high remember how far the searches have come.
+func (p *Parser) clearBlock() {
+	b := &p.block
+	b.hasData, b.hasID, b.dispatched, b.replaced = false, false, false, false
+	if b.typ != "" { // spares the write barrier
+		b.typ = ""
+	}
+}
+
+// parse interprets buffered lines up to the next event and reports whether it found one.
 func (p *Parser) parse() bool {
-	buf := p.buf[:p.end]
-	for p.pos < len(buf) {
-		from := p.pos
+	buf := p.in.buf[:p.in.end]
+	for p.in.line < len(buf) {
+		from := p.in.line
 		to := from
 		if c := buf[from]; c != '\n' && c != '\r' { // a blank line needs no search
-			if p.lf < from {
-				p.lf = len(buf) // as index does, which is not inlined: every line comes here
+			if p.in.lf < from {
+				p.in.lf = len(buf) // as index does, which is not inlined: each line comes here
 				if i := bytes.IndexByte(buf[from:], '\n'); i >= 0 {
-					p.lf = from + i
+					p.in.lf = from + i
 				}
 			}
-			if p.cr < from {
-				p.cr = index(buf, from, '\r')
+			if p.in.cr < from {
+				p.in.cr = index(buf, from, '\r')
 			}
-			to = min(p.lf, p.cr)
+			to = min(p.in.lf, p.in.cr)
 		}
 		if to == len(buf) {
 			return false
 		}
-		p.pos = to + 1
+		p.in.line = to + 1
 		if buf[to] == '\r' {
 			p.skipLF()
 		}
@@ -194,66 +212,90 @@ func (p *Parser) parse() bool {
 			if p.dispatch() {
 				return true
 			}
-		case to-p.block > p.max:
-			p.fail()
+		case to-p.in.block > p.max:
+			p.failTooLarge()
 			return false
 		case hasPrefix(line, "data:"):
-			p.addData(from+valueAt(line, len("data:")), to)
+			p.addData(from+valueStart(line, len("data:")), to)
 		case hasPrefix(line, "event:"):
-			p.typ = p.intern(line[valueAt(line, len("event:")):])
+			p.block.typ = p.types.intern(line[valueStart(line, len("event:")):])
 		case hasPrefix(line, "id:"):
-			p.addID(line, line[valueAt(line, len("id:")):])
+			p.setID(line, line[valueStart(line, len("id:")):])
 		default:
-			p.field(line, to)
+			p.parseOther(line, to)
 		}
 	}
 	return false
 }
 
-// index returns where c is next in b, looking from from on, or the length of b.
-func index(b []byte, from int, c byte) int {
-	if i := bytes.IndexByte(b[from:], c); i >= 0 {
-		return from + i
+// index returns the index of the first c in b from start on, or len(b).
+func index(b []byte, start int, c byte) int {
+	if i := bytes.IndexByte(b[start:], c); i >= 0 {
+		return start + i
 	}
 	return len(b)
 }
 
-// skipLF steps over the LF of a CRLF. If it is not there yet, fill will do so.
+// skipLF skips the LF of a CRLF, or leaves that to addRead if it has not come yet.
 func (p *Parser) skipLF() {
-	if p.pos == p.end {
-		p.afterCR = true
-	} else if p.buf[p.pos] == '\n' {
-		p.pos++
+	if p.in.line == p.in.end {
+		p.in.afterCR = true
+	} else if p.in.buf[p.in.line] == '\n' {
+		p.in.line++
 	}
 }
 
-func hasPrefix(line []byte, name string) bool {
-	return len(line) >= len(name) && string(line[:len(name)]) == name
+func hasPrefix(line []byte, prefix string) bool {
+	return len(line) >= len(prefix) && string(line[:len(prefix)]) == prefix
 }
 
-// valueAt returns where the value starts in line, whose first colon is at i-1.
-func valueAt(line []byte, i int) int {
+// valueStart returns the index of the value in line, whose first colon is at i-1.
+func valueStart(line []byte, i int) int {
 	if i < len(line) && line[i] == ' ' {
 		i++
 	}
 	return i
 }
 
-// field interprets the lines that are not the everyday ones.
-func (p *Parser) field(line []byte, to int) {
+// addData appends the data line in.buf[from:to] to the data of the block. The joined
+// data never passes the end of the line that it takes in, so this works in place.
+func (p *Parser) addData(from, to int) {
+	b := &p.block
+	if !b.hasData {
+		b.hasData, b.from, b.to = true, from, to
+		return
+	}
+	p.in.buf[b.to] = '\n'
+	b.to++
+	b.to += copy(p.in.buf[b.to:], p.in.buf[from:to])
+}
+
+// setID sets the ID of the block, unless it has a NUL.
+func (p *Parser) setID(line, id []byte) {
+	b := &p.block
+	if bytes.IndexByte(id, 0) >= 0 {
+		p.ignore(line)
+		return
+	}
+	if cap(b.id) > keepSize && len(id) <= keepSize { // this block had a larger one before
+		b.id = nil
+	}
+	b.id, b.hasID = append(b.id[:0], id...), true
+}
+
+// parseOther interprets comments, fields without a colon, retry fields and unknown ones.
+func (p *Parser) parseOther(line []byte, to int) {
 	switch {
 	case line[0] == ':':
-		if p.trace != nil && p.trace.Comment != nil {
-			p.trace.Comment(validString(line[valueAt(line, 1):]))
-		}
+		p.trace.comment(line[valueStart(line, 1):])
 	case string(line) == "data":
 		p.addData(to, to)
 	case string(line) == "event":
-		p.typ = ""
+		p.block.typ = ""
 	case string(line) == "id":
-		p.addID(line, nil)
+		p.setID(line, nil)
 	case hasPrefix(line, "retry:"):
-		d, ok := parseRetry(line[valueAt(line, len("retry:")):])
+		d, ok := parseRetry(line[valueStart(line, len("retry:")):])
 		if !ok {
 			p.ignore(line)
 			return
@@ -264,415 +306,8 @@ func (p *Parser) field(line []byte, to int) {
 	}
 }
 
-// addID notes the ID of the block, unless it has a NUL.
-func (p *Parser) addID(line, id []byte) {
-	if bytes.IndexByte(id, 0) >= 0 {
-		p.ignore(line)
-		return
-	}
-	if cap(p.newID) > keepSize && len(id) <= keepSize { // it was for a larger one of this block
-		p.newID = nil
-	}
-	p.newID, p.hasID = append(p.newID[:0], id...), true
-}
-
-func (p *Parser) ignore(line []byte) {
-	line = line[:min(len(line), maxShown)]
-	if p.trace != nil && p.trace.Ignored != nil {
-		p.trace.Ignored(validString(line))
-	}
-	p.keepIgnored(line)
-}
-
-// keepIgnored keeps a line that may explain how the stream ends: some servers report an
-// error in a way that is no event.
-func (p *Parser) keepIgnored(line []byte) {
-	if len(p.ignored) < maxKept {
-		p.ignored = append(p.ignored, bytes.Clone(line))
-		return
-	}
-	oldest := p.ignored[0]
-	copy(p.ignored, p.ignored[1:])
-	p.ignored[maxKept-1] = append(oldest[:0], line...)
-}
-
-// addData appends the data line buf[from:to] to the data of the block. The data
-// is joined in place: it never grows past the line it comes from.
-func (p *Parser) addData(from, to int) {
-	if !p.hasData {
-		p.hasData, p.from, p.to = true, from, to
-		return
-	}
-	p.buf[p.to] = '\n'
-	p.to++
-	p.to += copy(p.buf[p.to:], p.buf[from:to])
-}
-
-// dispatch ends the block at its blank line and reports whether it is an event.
-func (p *Parser) dispatch() bool {
-	if p.hasID {
-		p.commitID()
-	}
-	p.block = p.pos
-	if !p.hasData {
-		p.clearBlock()
-		return false
-	}
-	p.dispatched = true
-	if p.high < p.pos {
-		p.replace()
-	}
-	return true
-}
-
-func (p *Parser) commitID() {
-	if p.high < p.pos && !utf8.Valid(p.newID) {
-		p.newID = appendValid(nil, p.newID)
-	}
-	if !bytes.Equal(p.newID, p.lastID) {
-		p.lastID, p.newID = p.newID, p.lastID
-		p.idFresh = false
-	}
-	if cap(p.newID) > keepSize {
-		p.newID = nil
-	}
-}
-
-func (p *Parser) clearBlock() {
-	p.hasData, p.hasID, p.dispatched, p.replaced = false, false, false, false
-	if p.typ != "" {
-		p.typ = ""
-	}
-}
-
-// replace replaces ill-formed UTF-8 in the data. Decoding it once per event is decoding
-// the stream: no character reaches over a line end.
-func (p *Parser) replace() {
-	p.high = nonASCII(p.buf[:p.end], p.pos)
-	if data := p.buf[p.from:p.to]; !isValid(data) {
-		p.fixed, p.replaced = appendValid(p.fixed[:0], data), true
-	}
-}
-
-// intern returns b as a string, without allocating for a type seen before.
-func (p *Parser) intern(b []byte) string {
-	if string(b) == p.lastType { // most are, and looking it up takes longer
-		return p.lastType
-	}
-	if s, ok := p.types[string(b)]; ok {
-		p.lastType = s
-		return s
-	}
-	s := validString(b)
-	if len(b) <= maxType && len(p.types) < maxTypes && len(s) == len(b) {
-		if p.types == nil {
-			p.types = make(map[string]string)
-		}
-		p.types[s] = s
-	}
-	return s
-}
-
-// fill reads until there is something to interpret, or until err is set.
-func (p *Parser) fill() {
-	for empty := 0; ; {
-		switch {
-		case p.pos < p.end && p.end-p.block > p.max && !p.start:
-			p.fail()
-			return
-		case p.readErr == io.EOF:
-			p.err = io.EOF
-			return
-		case p.readErr != nil:
-			p.err = fmt.Errorf("sse: read: %w", p.readErr)
-			return
-		}
-		p.makeRoom()
-		n, err := p.r.Read(p.buf[p.end:])
-		switch {
-		case n < 0 || n > len(p.buf)-p.end:
-			err = errors.New("the reader returned an impossible count")
-		case n > 0:
-			p.take(n)
-			empty = 0
-		case err == nil:
-			if empty++; empty == maxEmpty {
-				err = io.ErrNoProgress
-			}
-		}
-		p.readErr = err
-		if n > 0 && (p.lf < p.end || p.cr < p.end) {
-			return
-		}
-	}
-}
-
-// take adds the n bytes that were read to those at hand, and searches them.
-func (p *Parser) take(n int) {
-	old := p.end
-	p.end += n
-	buf := p.buf[:p.end]
-	if p.afterCR && buf[old] == '\n' {
-		p.pos++
-		if p.block == old {
-			p.block++
-		}
-	}
-	p.afterCR = false
-	if p.start {
-		p.skipBOM()
-	}
-	if n > 1 {
-		if p.lf == old {
-			p.lf = index(buf, old, '\n')
-		}
-		if p.cr == old {
-			p.cr = index(buf, old, '\r')
-		}
-		if p.high == old {
-			p.high = nonASCII(buf, old)
-		}
-		return
-	}
-	// One byte needs no search.
-	c := buf[old]
-	if p.lf == old && c != '\n' {
-		p.lf++
-	}
-	if p.cr == old && c != '\r' {
-		p.cr++
-	}
-	if p.high == old && c < utf8.RuneSelf {
-		p.high++
-	}
-}
-
-// skipBOM drops one byte order mark at the start of the stream, once enough of
-// it has come to tell.
-func (p *Parser) skipBOM() {
-	const bom = "\xEF\xBB\xBF"
-	head := string(p.buf[:min(p.end, len(bom))])
-	switch {
-	case head == bom:
-		p.block, p.pos = len(bom), len(bom)
-		p.start = false
-	case !strings.HasPrefix(bom, head):
-		p.start = false
-	}
-}
-
-// makeRoom makes room for a read behind the block under way. Between events a stream may
-// wait for hours, so it does that in a small buffer; a larger one comes from a pool when
-// bytes flow. A byte is moved to the front only when that frees at least as much as it
-// moves, and the buffer doubles otherwise, so the work stays linear even if every read
-// brings one byte.
-func (p *Parser) makeRoom() {
-	size, pending := len(p.buf), p.end-p.block
-	switch {
-	case pending == 0:
-		p.use(waitSize)
-	case pending < waitSize && size > workSize:
-		p.use(workSize)
-	case size-p.end >= size/8: // less than that is not worth a read
-	case size < workSize: // it was full, so bytes flow
-		p.use(workSize)
-	case p.block >= size/2:
-		p.move(p.buf)
-	case size < p.max+waitSize: // as much as a block within the limit needs
-		p.use(min(2*size, p.max+waitSize))
-	default:
-		p.move(p.buf)
-	}
-}
-
-// buffers has the buffers of streams that are busy, for those that become so: those of
-// workSize, of twice that, and so on. What is in a pool goes with the next collections.
-var buffers [11]sync.Pool
-
-// pool returns where buffers of this size are kept, nil if they are not.
-func pool(size int) *sync.Pool {
-	if i := bits.Len(uint(size / workSize)); 0 < i && i <= len(buffers) && size == workSize<<(i-1) {
-		return &buffers[i-1]
-	}
-	return nil
-}
-
-func takeBuffer(size int) *[]byte {
-	if pool := pool(size); pool != nil {
-		if b, ok := pool.Get().(*[]byte); ok {
-			return b
-		}
-	}
-	return new(make([]byte, size))
-}
-
-func giveBack(b *[]byte) {
-	if b == nil {
-		return
-	}
-	if pool := pool(len(*b)); pool != nil {
-		pool.Put(b)
-	}
-}
-
-// use takes a buffer of this size in place of the one in use, which nobody reads any
-// more: this is within a call of Next.
-func (p *Parser) use(size int) {
-	old := p.pooled
-	switch {
-	case len(p.buf) == size:
-		p.move(p.buf)
-		return
-	case size == waitSize:
-		if p.waiting == nil {
-			p.waiting = make([]byte, waitSize)
-		}
-		p.pooled = nil
-		p.move(p.waiting)
-	default:
-		p.pooled = takeBuffer(size)
-		p.move(*p.pooled)
-	}
-	giveBack(old)
-	if cap(p.fixed) > keepSize {
-		p.fixed = nil
-	}
-}
-
-// move moves the block under way to the front of buf, which becomes the buffer.
-func (p *Parser) move(buf []byte) {
-	d := p.block
-	if d > 0 || len(buf) != len(p.buf) {
-		copy(buf, p.buf[d:p.end])
-	}
-	p.buf = buf
-	p.block, p.pos, p.end = 0, p.pos-d, p.end-d
-	p.lf, p.cr, p.high = p.lf-d, p.cr-d, p.high-d
-	p.from, p.to = p.from-d, p.to-d
-}
-
-func (p *Parser) fail() {
-	p.err = fmt.Errorf("%w: its block is over %d bytes, see WithMaxEventSize", ErrEventTooLarge, p.max)
-}
-
-// Event returns the event of the last call of [Parser.Next], a copy that the
-// caller may keep. It allocates once. Without an event it is the zero Event.
-func (p *Parser) Event() Event {
-	if !p.dispatched {
-		return Event{}
-	}
-	data := p.Data()
-	if p.idFresh || len(data) > maxJoined {
-		return Event{Type: p.Type(), Data: string(data), ID: p.LastEventID()}
-	}
-	// A new ID lies behind the data in the same string. Not so for large data,
-	// which an ID that is kept must not keep in memory.
-	var b strings.Builder
-	b.Grow(len(data) + len(p.lastID))
-	b.Write(data)
-	b.Write(p.lastID)
-	both := b.String()
-	p.lastIDStr, p.idFresh = both[len(data):], true
-	return Event{Type: p.Type(), Data: both[:len(data)], ID: p.lastIDStr}
-}
-
-// Data returns the data of the last event without a copy. The bytes are the
-// parser's: they are valid until the next call of [Parser.Next]. Without an event
-// they are nil.
-func (p *Parser) Data() []byte {
-	switch {
-	case !p.dispatched:
-		return nil
-	case p.replaced:
-		return p.fixed
-	}
-	return p.buf[p.from:p.to:p.to]
-}
-
-// Type returns the type of the last event, "message" if its block names none, or
-// "" without an event.
-func (p *Parser) Type() string {
-	if !p.dispatched {
-		return ""
-	}
-	return cmp.Or(p.typ, "message")
-}
-
-// LastEventID returns the last event ID: what the most recent id field set or
-// cleared whose block has ended, with data or without.
-func (p *Parser) LastEventID() string {
-	if !p.idFresh {
-		p.lastIDStr, p.idFresh = string(p.lastID), true
-	}
-	return p.lastIDStr
-}
-
-// Retry returns the reconnection time that the stream set last, and whether it
-// set any. The value is as sent, up to the largest Duration.
-func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.hasRetry }
-
-// Err returns what ended the events: nil after a clean end or as long as Next
-// returns true, an error that wraps [ErrEventTooLarge] for a block over the limit,
-// otherwise one that wraps what the reader returned.
-func (p *Parser) Err() error {
-	if p.err == io.EOF {
-		return nil
-	}
-	return p.err
-}
-
-// Events returns an iterator over the events. At most one error comes, as the last
-// pair and beside a zero Event. It can be ranged over once; a further time yields
-// one error.
-func (p *Parser) Events() iter.Seq2[Event, error] {
-	return each(p, func() (Event, error) { return p.Event(), nil })
-}
-
-func (p *Parser) claim() bool {
-	first := !p.ranged
-	p.ranged = true
-	return first
-}
-
-func (p *Parser) leave() {}
-
-// partial returns the block that the end of the stream has left unfinished, with the data
-// of its unfinished line, and whether that line may have become data, or more data.
-func (p *Parser) partial() (e Event, cut bool) {
-	rest := p.buf[p.pos:p.end]
-	cut = len(rest) > 0 && strings.HasPrefix("data", string(rest[:min(len(rest), len("data:"))]))
-	switch {
-	case hasPrefix(rest, "data:"):
-		p.addData(p.end-len(rest)+valueAt(rest, len("data:")), p.end)
-	case !beginsKnown(rest):
-		p.keepIgnored(rest[:min(len(rest), maxShown)])
-	}
-	if !p.hasData && !p.hasID && p.typ == "" {
-		return Event{}, cut
-	}
-	e = Event{Type: cmp.Or(p.typ, "message"), ID: p.LastEventID()}
-	if p.hasData {
-		e.Data = validString(p.buf[p.from:p.to])
-	}
-	if p.hasID {
-		e.ID = validString(p.newID)
-	}
-	return e, cut
-}
-
-// beginsKnown reports whether a line that begins with b can have a meaning.
-func beginsKnown(b []byte) bool {
-	for _, name := range [...]string{":", "data:", "event:", "id:", "retry:"} {
-		n := min(len(b), len(name))
-		if string(b[:n]) == name[:n] {
-			return true
-		}
-	}
-	return false
-}
-
-// parseRetry returns the reconnection time of a retry field, which is given in
-// milliseconds. What a Duration cannot hold becomes the largest one.
+// parseRetry returns the reconnection time of a retry field, which is in milliseconds.
+// A value that a Duration cannot hold becomes the longest one.
 func parseRetry(digits []byte) (time.Duration, bool) {
 	const limit = math.MaxInt64 / int64(time.Millisecond)
 	ms := int64(0)
@@ -685,121 +320,458 @@ func parseRetry(digits []byte) (time.Duration, bool) {
 	return time.Duration(ms) * time.Millisecond, len(digits) > 0
 }
 
-// nonASCII returns where the next byte outside of ASCII is in b, looking from from on,
-// or the length of b. It looks at 32 bytes a step.
-func nonASCII(b []byte, from int) int {
-	const high = 0x8080808080808080
-	rest := b[from:]
-	for len(rest) >= 64 {
-		w := binary.LittleEndian.Uint64(rest) | binary.LittleEndian.Uint64(rest[8:]) |
-			binary.LittleEndian.Uint64(rest[16:]) | binary.LittleEndian.Uint64(rest[24:]) |
-			binary.LittleEndian.Uint64(rest[32:]) | binary.LittleEndian.Uint64(rest[40:]) |
-			binary.LittleEndian.Uint64(rest[48:]) | binary.LittleEndian.Uint64(rest[56:])
-		if w&high != 0 {
-			break
+func (p *Parser) ignore(line []byte) {
+	line = line[:min(len(line), maxShown)]
+	p.trace.ignored(line)
+	p.keepIgnored(line)
+}
+
+// keepIgnored keeps a line for TruncatedError: some servers report an error outside of
+// the fields of the standard.
+func (p *Parser) keepIgnored(line []byte) {
+	if len(p.ignored) < maxKept {
+		p.ignored = append(p.ignored, bytes.Clone(line))
+		return
+	}
+	oldest := p.ignored[0]
+	copy(p.ignored, p.ignored[1:])
+	p.ignored[maxKept-1] = append(oldest[:0], line...)
+}
+
+// dispatch ends the block at its blank line and reports whether it is an event.
+func (p *Parser) dispatch() bool {
+	in := &p.in
+	if p.block.hasID {
+		p.commitID()
+	}
+	in.block = in.line
+	if !p.block.hasData {
+		p.clearBlock()
+		return false
+	}
+	p.block.dispatched = true
+	if in.high < in.line {
+		p.replaceIllFormed()
+	}
+	return true
+}
+
+func (p *Parser) commitID() {
+	b := &p.block
+	if p.in.high < p.in.line && !utf8.Valid(b.id) {
+		b.id = utf8x.AppendValid(nil, b.id)
+	}
+	b.id = p.id.swap(b.id)
+	if cap(b.id) > keepSize {
+		b.id = nil
+	}
+}
+
+// replaceIllFormed replaces ill-formed UTF-8 in the data. Decoding each event gives the
+// same as decoding the stream, since no character spans a line end.
+func (p *Parser) replaceIllFormed() {
+	p.in.high = utf8x.IndexNonASCII(p.in.buf[:p.in.end], p.in.line)
+	b := &p.block
+	if data := p.in.buf[b.from:b.to]; !utf8x.Valid(data) {
+		b.valid, b.replaced = utf8x.AppendValid(b.valid[:0], data), true
+	}
+}
+
+// fill reads until there is a line end to interpret, or sets err.
+func (p *Parser) fill() {
+	in := &p.in
+	for empty := 0; ; {
+		switch {
+		case in.line < in.end && in.end-in.block > p.max && !in.atStart:
+			p.failTooLarge()
+			return
+		case in.readErr == io.EOF:
+			p.err = io.EOF
+			return
+		case in.readErr != nil:
+			p.err = fmt.Errorf("sse: read: %w", in.readErr)
+			return
 		}
-		rest = rest[64:]
-	}
-	for len(rest) >= 8 {
-		if w := binary.LittleEndian.Uint64(rest) & high; w != 0 {
-			return len(b) - len(rest) + bits.TrailingZeros64(w)/8
+		p.makeRoom()
+		n, err := p.r.Read(in.buf[in.end:])
+		switch {
+		case n < 0 || n > len(in.buf)-in.end:
+			err = errors.New("the reader returned an impossible count")
+		case n > 0:
+			p.addRead(n)
+			empty = 0
+		case err == nil:
+			if empty++; empty == maxEmpty {
+				err = io.ErrNoProgress
+			}
 		}
-		rest = rest[8:]
-	}
-	for i, c := range rest {
-		if c >= utf8.RuneSelf {
-			return len(b) - len(rest) + i
-		}
-	}
-	return len(b)
-}
-
-// isValid is utf8.Valid, four times as fast on the first run of 3-byte characters, which
-// is long in Chinese, Japanese and Korean text.
-func isValid(b []byte) bool {
-	b = b[nonASCII(b, 0):]
-	return utf8.Valid(b[threeByteRun(b):])
-}
-
-// threeByteRun returns the length of a run of 3-byte characters at the start of b,
-// which it takes eight at a time: 1110xxxx 10xxxxxx 10xxxxxx. It leaves those whose lead
-// byte is E0 or ED to others: their second byte has a range of its own.
-func threeByteRun(b []byte) int {
-	const (
-		// Three words hold eight characters. The first begins with a lead byte, here the
-		// lowest; the lead bytes of the three are in eight different places.
-		mask0, form0, lead0 = 0xC0F0C0C0F0C0C0F0, 0x80E08080E08080E0, 0x000F00000F00000F
-		mask1, form1, lead1 = 0xF0C0C0F0C0C0F0C0, 0xE08080E08080E080, 0x0F00000F00000F00
-		mask2, form2, lead2 = 0xC0C0F0C0C0F0C0C0, 0x8080E08080E08080, 0x00000F00000F0000
-
-		ones = 0x0101010101010101
-	)
-	n := 0
-	for ; n+24 <= len(b); n += 24 {
-		c := b[n : n+24]
-		x := binary.LittleEndian.Uint64(c)
-		y := binary.LittleEndian.Uint64(c[8:])
-		z := binary.LittleEndian.Uint64(c[16:])
-		leads := x&lead0 | y&lead1 | z&lead2 // of each, the lower half
-		legal := (leads + 0x7F*ones) & (leads ^ 0xD*ones + 0x7F*ones) & (0x80 * ones)
-		if x&mask0 != form0 || y&mask1 != form1 || z&mask2 != form2 || legal != 0x80*ones {
-			break
+		in.readErr = err
+		if n > 0 && (in.lf < in.end || in.cr < in.end) {
+			return
 		}
 	}
-	return n
 }
 
-func validString(b []byte) string {
-	if utf8.Valid(b) {
-		return string(b)
-	}
-	return string(appendValid(nil, b))
+func (p *Parser) failTooLarge() {
+	p.err = fmt.Errorf("%w: its block is over %d bytes; see WithMaxEventSize", ErrEventTooLarge, p.max)
 }
 
-// appendValid appends src to dst as the UTF-8 decoder of the Encoding Standard
-// reads it: each maximal part of an ill-formed sequence becomes one U+FFFD. The
-// functions of the standard library replace every byte, or whole runs.
-func appendValid(dst, src []byte) []byte {
-	for len(src) > 0 {
-		r, n := utf8.DecodeRune(src)
-		if r == utf8.RuneError && n == 1 {
-			n = illFormed(src)
-			dst = append(dst, "\uFFFD"...)
-		} else {
-			dst = append(dst, src[:n]...)
+// addRead adds the n bytes of a read to the buffer and searches them.
+func (p *Parser) addRead(n int) {
+	in := &p.in
+	old := in.end
+	in.end += n
+	buf := in.buf[:in.end]
+	if in.afterCR && buf[old] == '\n' {
+		in.line++
+		if in.block == old {
+			in.block++
 		}
-		src = src[n:]
 	}
-	return dst
+	in.afterCR = false
+	if in.atStart {
+		p.skipBOM()
+	}
+	if n > 1 {
+		if in.lf == old {
+			in.lf = index(buf, old, '\n')
+		}
+		if in.cr == old {
+			in.cr = index(buf, old, '\r')
+		}
+		if in.high == old {
+			in.high = utf8x.IndexNonASCII(buf, old)
+		}
+		return
+	}
+	// A single byte needs no search.
+	c := buf[old]
+	if in.lf == old && c != '\n' {
+		in.lf++
+	}
+	if in.cr == old && c != '\r' {
+		in.cr++
+	}
+	if in.high == old && c < utf8.RuneSelf {
+		in.high++
+	}
 }
 
-// illFormed returns the length of the maximal part of the ill-formed sequence at
-// the start of b: as many bytes as could begin a character, and at least one.
-// The ranges are those of the Unicode Standard's table of well-formed UTF-8.
-func illFormed(b []byte) int {
-	size, lo, hi := 1, byte(0x80), byte(0xBF)
-	switch c := b[0]; {
-	case 0xC2 <= c && c <= 0xDF:
-		size = 2
-	case 0xE0 <= c && c <= 0xEF:
-		size = 3
-	case 0xF0 <= c && c <= 0xF4:
-		size = 4
+// skipBOM skips one byte order mark at the start of the stream, once enough bytes came.
+func (p *Parser) skipBOM() {
+	const bom = "\xEF\xBB\xBF"
+	in := &p.in
+	head := string(in.buf[:min(in.end, len(bom))])
+	switch {
+	case head == bom:
+		in.block, in.line = len(bom), len(bom)
+		in.atStart = false
+	case !strings.HasPrefix(bom, head):
+		in.atStart = false
 	}
-	switch b[0] {
-	case 0xE0:
-		lo = 0xA0
-	case 0xED:
-		hi = 0x9F
-	case 0xF0:
-		lo = 0x90
-	case 0xF4:
-		hi = 0x8F
-	}
-	n := 1
-	for n < size && n < len(b) && lo <= b[n] && b[n] <= hi {
-		n++
-		lo, hi = 0x80, 0xBF
-	}
-	return n
 }
+
+// makeRoom makes room for a read behind the current block. A stream may wait for hours
+// between events and does so with a small buffer; while bytes flow it has a larger one
+// from a pool. Bytes move to the front only if that frees at least as many as it moves,
+// and otherwise the buffer doubles. The work stays linear even if each read brings a
+// single byte.
+func (p *Parser) makeRoom() {
+	in := &p.in
+	size, pending := len(in.buf), in.end-in.block
+	switch {
+	case pending == 0:
+		p.setBuffer(idleSize)
+	case pending < idleSize && size > busySize:
+		p.setBuffer(busySize)
+	case size-in.end >= size/8: // less than that is not worth a read
+	case size < busySize: // it was full, so bytes flow
+		p.setBuffer(busySize)
+	case in.block >= size/2:
+		p.moveBlock(in.buf)
+	case size < p.max+idleSize: // as much as a block within the limit needs
+		p.setBuffer(min(2*size, p.max+idleSize))
+	default:
+		p.moveBlock(in.buf)
+	}
+}
+
+// setBuffer continues with a buffer of this size. Data of earlier events is no longer
+// borrowed, since this happens within Next.
+func (p *Parser) setBuffer(size int) {
+	in := &p.in
+	old := in.pooled
+	switch {
+	case len(in.buf) == size:
+		p.moveBlock(in.buf)
+		return
+	case size == idleSize:
+		if in.idleBuf == nil {
+			in.idleBuf = make([]byte, idleSize)
+		}
+		in.pooled = nil
+		p.moveBlock(in.idleBuf)
+	default:
+		in.pooled = bufpool.Get(size)
+		p.moveBlock(*in.pooled)
+	}
+	bufpool.Put(old)
+	if cap(p.block.valid) > keepSize {
+		p.block.valid = nil
+	}
+}
+
+// moveBlock moves the current block to the front of buf, which becomes the buffer.
+func (p *Parser) moveBlock(buf []byte) {
+	in := &p.in
+	d := in.block
+	if d > 0 || len(buf) != len(in.buf) {
+		copy(buf, in.buf[d:in.end])
+	}
+	in.buf = buf
+	in.block, in.line, in.end = 0, in.line-d, in.end-d
+	in.lf, in.cr, in.high = in.lf-d, in.cr-d, in.high-d
+	p.block.from, p.block.to = p.block.from-d, p.block.to-d
+}
+
+// Event returns the event of the last call of [Parser.Next], a copy that the caller may
+// keep. It allocates once. Without an event it returns the zero Event.
+func (p *Parser) Event() Event {
+	if !p.block.dispatched {
+		return Event{}
+	}
+	data := p.Data()
+	if p.id.strValid || len(data) > maxJoined {
+		return Event{Type: p.Type(), Data: string(data), ID: p.LastEventID()}
+	}
+	// A new ID shares an allocation with the data. With large data it does not: a caller
+	// who keeps the ID would keep the data in memory.
+	var b strings.Builder
+	b.Grow(len(data) + len(p.id.bytes))
+	b.Write(data)
+	b.Write(p.id.bytes)
+	both := b.String()
+	p.id.str, p.id.strValid = both[len(data):], true
+	return Event{Type: p.Type(), Data: both[:len(data)], ID: p.id.str}
+}
+
+// Data returns the data of the last event without a copy. The parser owns the bytes: they
+// are valid until the next call of [Parser.Next]. Without an event it returns nil.
+func (p *Parser) Data() []byte {
+	b := &p.block
+	switch {
+	case !b.dispatched:
+		return nil
+	case b.replaced:
+		return b.valid
+	}
+	return p.in.buf[b.from:b.to:b.to]
+}
+
+// Type returns the type of the last event, "message" if its block names none, or ""
+// without an event.
+func (p *Parser) Type() string {
+	if !p.block.dispatched {
+		return ""
+	}
+	return cmp.Or(p.block.typ, "message")
+}
+
+// LastEventID returns the last event ID: the value of the most recent id field whose
+// block has ended, with or without data.
+func (p *Parser) LastEventID() string { return p.id.String() }
+
+// Retry returns the reconnection time that the stream set last, and whether it set any.
+// The value is as sent, up to the largest Duration.
+func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.hasRetry }
+
+// Err returns the error that ended the events. It is nil after a clean end and as long as
+// Next returns true; it wraps [ErrEventTooLarge] for a block over the limit, and the
+// error of the reader otherwise.
+func (p *Parser) Err() error {
+	if p.err == io.EOF {
+		return nil
+	}
+	return p.err
+}
+
+// Events returns an iterator over the events. At most one error comes, as the last pair
+// and beside a zero Event; a clean end is silent. The iterator can be ranged over once:
+// another time it yields one error.
+func (p *Parser) Events() iter.Seq2[Event, error] {
+	return iterate(p, func() (Event, error) { return p.Event(), nil })
+}
+
+func (p *Parser) iterateOnce() bool {
+	first := !p.iterated
+	p.iterated = true
+	return first
+}
+
+func (p *Parser) stopIterating() {}
+
+// A remainder describes how a stream ended, and the block that it left unfinished.
+type remainder struct {
+	err     error // io.EOF, an error that wraps ErrEventTooLarge, or the error of the reader
+	event   Event // the unfinished block, with the data of its unfinished line
+	hasData bool  // event has data
+	pending bool  // hasData, or the unfinished line may have become data
+	whole   bool  // no more data can have been meant: the data line is complete
+	ignored []string
+}
+
+// remainder returns the remainder after next has returned false. It can be called once.
+func (p *Parser) remainder() remainder {
+	in := &p.in
+	rest := in.buf[in.line:in.end]
+	r := remainder{err: p.err}
+	if !errors.Is(p.err, ErrEventTooLarge) {
+		r.err = in.readErr
+	}
+	mayBeData := len(rest) > 0 && strings.HasPrefix("data", string(rest[:min(len(rest), len("data:"))]))
+	switch {
+	case hasPrefix(rest, "data:"):
+		p.addData(in.line+valueStart(rest, len("data:")), in.end)
+	case !beginsKnown(rest):
+		p.keepIgnored(rest[:min(len(rest), maxShown)])
+	}
+	b := &p.block
+	if b.hasData || b.hasID || b.typ != "" {
+		r.event = Event{Type: cmp.Or(b.typ, "message"), ID: p.LastEventID()}
+	}
+	if b.hasData {
+		r.event.Data = utf8x.String(in.buf[b.from:b.to])
+	}
+	if b.hasID {
+		r.event.ID = utf8x.String(b.id)
+	}
+	r.hasData, r.pending = b.hasData, b.hasData || mayBeData
+	r.whole = len(rest) == 0 || r.err == io.EOF && !mayBeData
+	for _, line := range p.ignored {
+		r.ignored = append(r.ignored, utf8x.String(line))
+	}
+	return r
+}
+
+// beginsKnown reports whether a line that begins with b can be a comment or a field of
+// the standard.
+func beginsKnown(b []byte) bool {
+	for _, name := range [...]string{":", "data:", "event:", "id:", "retry:"} {
+		n := min(len(b), len(name))
+		if string(b[:n]) == name[:n] {
+			return true
+		}
+	}
+	return false
+}
+
+// A lastID is the last event ID. It becomes a string only when that is asked for.
+type lastID struct {
+	bytes    []byte
+	str      string // the same, if strValid
+	strValid bool
+}
+
+func (id *lastID) String() string {
+	if !id.strValid {
+		id.str, id.strValid = string(id.bytes), true
+	}
+	return id.str
+}
+
+// swap sets the ID to b and returns a slice to reuse.
+func (id *lastID) swap(b []byte) []byte {
+	if bytes.Equal(b, id.bytes) {
+		return b
+	}
+	old := id.bytes
+	id.bytes, id.strValid = b, false
+	return old
+}
+
+// A typeCache holds the types of a stream as strings, so that a repeated type costs no
+// allocation.
+type typeCache struct {
+	seen map[string]string
+	last string // the most recent one, which is often the next one
+}
+
+// intern returns b as a string.
+func (c *typeCache) intern(b []byte) string {
+	if string(b) == c.last { // faster than the map
+		return c.last
+	}
+	if s, ok := c.seen[string(b)]; ok {
+		c.last = s
+		return s
+	}
+	s := utf8x.String(b)
+	if len(b) <= maxType && len(c.seen) < maxTypes && len(s) == len(b) {
+		if c.seen == nil {
+			c.seen = make(map[string]string)
+		}
+		c.seen[s] = s
+	}
+	return s
+}
+
+// A Source is a [*Stream] or a [*Parser], from which [Decode] reads.
+type Source interface {
+	Next() bool
+	Event() Event
+	Data() []byte
+	Err() error
+
+	iterateOnce() bool // reports whether this is the first iterator
+	stopIterating()    // called when the loop is left
+}
+
+// Decode returns an iterator over the data of the events, each decoded from JSON into a
+// T. Within the loop, the methods of s describe the current event, for example its type.
+// Data that does not decode yields a [*DecodeError] beside a zero T, after which the loop
+// can continue. In all else it is like [Stream.Events] and [Parser.Events].
+func Decode[T any](s Source) iter.Seq2[T, error] {
+	return iterate(s, func() (T, error) {
+		var v T
+		if err := json.Unmarshal(s.Data(), &v); err != nil {
+			var zero T
+			return zero, &DecodeError{Event: s.Event(), Err: redact.Error(err)}
+		}
+		return v, nil
+	})
+}
+
+var errIterated = errors.New("sse: the events were already ranged over; a stream can be read once")
+
+// iterate is the loop of all iterators. The function value returns the pair to yield for
+// the current event.
+func iterate[T any](s Source, value func() (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		if !s.iterateOnce() {
+			yield(zero, errIterated)
+			return
+		}
+		defer s.stopIterating()
+		for s.Next() {
+			if !yield(value()) {
+				return
+			}
+		}
+		if err := s.Err(); err != nil {
+			yield(zero, err)
+		}
+	}
+}
+
+// A DecodeError reports an event whose data [Decode] could not decode.
+type DecodeError struct {
+	Event Event
+	Err   error
+}
+
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("sse: decode event of type %.40q: %s", e.Event.Type, trimPrefix(redact.Error(cmp.Or(e.Err, errUnknown))))
+}
+
+func (e *DecodeError) Unwrap() error { return e.Err }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/internal/spec"
+	"github.com/fetchsse/sse/internal/utf8x"
 )
 
 // A randomReader cuts a stream at random places, returns nothing now and then, and may
@@ -106,8 +106,9 @@ func FuzzUTF8(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		want := spec.DecodeWithoutBOM(text)
-		require.Equal(t, want, string(sse.AppendValid(nil, text)))
-		require.Equal(t, want, sse.ValidString(text))
+		require.Equal(t, want, string(utf8x.AppendValid(nil, text)))
+		require.Equal(t, want, utf8x.String(text))
+		require.Equal(t, want == string(text), utf8x.Valid(text))
 		line := strings.NewReplacer("\r", "", "\n", "").Replace(string(text))
 		checkUTF8(t, []byte(line))
 	})

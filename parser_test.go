@@ -545,7 +545,7 @@ func TestParserLimitsBlockSize(t *testing.T) {
 		{"line ended by CR", "data: x\r", 7},
 		{"second line not ended", "data: x\r\ndata", 13},
 		{"longer than the buffer", "data: " + strings.Repeat("x", 5000) + "\n\n", 5006},
-		{"as long as the small buffer", "data: " + strings.Repeat("x", sse.WaitSize-6) + "\n\n", sse.WaitSize},
+		{"as long as the small buffer", "data: " + strings.Repeat("x", sse.IdleSize-6) + "\n\n", sse.IdleSize},
 		{"lines as long as the buffer", strings.Repeat("data: x\r\n", 500) + "\r\n", 4498},
 	}
 	const before = ": c\nid: 1\ndata\n\n" // 14 bytes, with CRLF 16
@@ -656,7 +656,7 @@ func largestBuffer(r io.Reader, limit int) (size, events int, err error) {
 
 // maxBuffer returns how large the buffer may get: enough for a block within the limit, its
 // line end, and a read.
-func maxBuffer(limit int) int { return max(sse.WorkSize, limit+len("\r\n")+sse.WaitSize) }
+func maxBuffer(limit int) int { return max(sse.BusySize, limit+len("\r\n")+sse.IdleSize) }
 
 // The limit and one read bound the memory for any stream.
 func TestParserBoundsBuffer(t *testing.T) {

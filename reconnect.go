@@ -1,145 +1,286 @@
 package sse
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/fetchsse/sse/internal/body"
+	"github.com/fetchsse/sse/internal/header"
 )
 
-// An Attempt tells what has ended and what would come next, to the functions of
-// [WithRetryPolicy] and [WithResume] and the hook [Trace.Wait].
+// An Attempt describes how an attempt or a connection ended and the next attempt. The
+// functions of [WithRetryPolicy] and [WithResume] and the hook [Trace.Wait] get one.
 type Attempt struct {
-	Number      int           // of the next attempt, in a row without progress, from 1
-	LastEventID string        // where it would resume
+	Number      int           // of the next attempt, counted from 1 after progress
+	LastEventID string        // where the next attempt resumes
 	Err         error         // why the last attempt or connection ended; nil after a clean end
-	Retry       bool          // whether the default goes on
-	Delay       time.Duration // the wait before the next attempt
-	Events      int           // delivered by the connection that ended
+	Retry       bool          // whether there is a next attempt by default
+	Delay       time.Duration // the wait before it
+	Events      int           // dispatched by the connection that ended
 	Elapsed     time.Duration // since the last connection with progress ended, or the call began
 }
 
 const (
-	fetchRetries  = 2                      // of Fetch, unless WithMaxRetries says otherwise
+	fetchRetries  = 2                      // of Fetch without WithMaxRetries
 	minDelay      = 100 * time.Millisecond // between attempts without progress
-	maxServerWait = time.Hour              // of what a server may ask for
-	maxFetchWait  = time.Minute            // of a Retry-After that Fetch waits out by itself
+	maxServerWait = time.Hour              // that a server may ask for
+	maxFetchWait  = time.Minute            // the longest Retry-After that Fetch waits for
 )
 
-// An ending is how an attempt or a connection ended: what the first of the two
-// decisions, whether to go on, looks at.
-type ending struct {
-	reach
-	err      error // nil after a clean end
-	opened   bool  // the answer had been accepted
-	standing bool  // it was a subscription's
-	resumes  bool  // WithResume makes the next request
-	spent    bool  // the body was read and cannot be made again
+// An outcome describes how an attempt or a connection ended. The kind decides what
+// happens next; see rules.
+type outcome struct {
+	kind kind
+	err  error // for the caller; nil if there is none
+
+	// How far the request came.
+	unsent     bool // certainly not to a server
+	redirected bool // to a server that responded with a redirect, and may have processed it
+	idempotent bool // it may be sent twice
+	spent      bool // its body was read and cannot be made again
+
+	// The connection, and the place in the stream.
+	name        string // of the request
+	opened      bool   // the response was accepted
+	events      int    // dispatched by the connection
+	lastEventID string
+	retry       time.Duration // the reconnection time,
+	hasRetry    bool          // if the server has set one
 }
 
-// retryable reports whether another attempt makes sense and is safe.
-func (e ending) retryable() bool {
-	switch {
-	case isPermanent(e.err):
-		return false
-	case e.opened:
-		return e.standing || e.resumes && e.err != nil
-	case e.spent && !e.resumes:
-		return false
-	}
-	safe := e.standing || e.resumes || e.repeatable
-	if refusal, ok := errors.AsType[*ResponseError](e.err); ok {
-		return e.retryableAnswer(refusal, safe)
-	}
-	return safe || e.unsent
+// A kind is a row of the table in the package documentation.
+type kind int
+
+const (
+	accepted        kind = iota // the response is an event stream
+	noContent                   // 204
+	unsendable                  // the request could not be made
+	nothingToResume             // WithResume returned no request
+	noResponse                  // the connection failed before the response headers
+	notProcessed                // a status that says that the request was not processed
+	maybeProcessed              // a status that leaves that open
+	refused                     // any other response
+	done                        // a completion event
+	bodyEnded                   // a clean end
+	bodyCut                     // an end in the middle, or a timeout
+	poisoned                    // an error event, or an event over the limit
+	reconnected                 // Stream.Reconnect was called
+	interrupted                 // the context ended, or Stream.Close was called
+)
+
+// A rule reports whether to make another attempt after an outcome. If resumes is set,
+// WithResume makes the request.
+type rule func(o *outcome, resumes bool) bool
+
+// rules are the decisions of Fetch and Subscribe. Without a rule the stream ends, and the
+// function of WithRetryPolicy is not asked.
+var rules = [...]struct{ fetch, subscribe rule }{
+	accepted:        {},
+	noContent:       {},
+	unsendable:      {never, never},
+	nothingToResume: {},
+	noResponse:      {ifUnsentOrSafe, always},
+	notProcessed:    {ifSoonAndNotRedirected, always},
+	maybeProcessed:  {ifSoonAndSafe, always},
+	refused:         {never, never},
+	done:            {},
+	bodyEnded:       {nil, always},
+	bodyCut:         {ifResumes, always},
+	poisoned:        {never, never},
+	reconnected:     {always, always},
+	interrupted:     {},
 }
 
-func (e ending) retryableAnswer(refusal *ResponseError, safe bool) bool {
-	if !e.standing && refusal.RetryAfter > maxFetchWait {
-		return false
+func never(*outcome, bool) bool                   { return false }
+func always(*outcome, bool) bool                  { return true }
+func ifResumes(_ *outcome, resumes bool) bool     { return resumes }
+func ifSoonAndSafe(o *outcome, resumes bool) bool { return o.isSoon() && o.isSafe(resumes) }
+
+func ifUnsentOrSafe(o *outcome, resumes bool) bool {
+	return o.isSafe(resumes) || o.unsent && !o.spent
+}
+
+func ifSoonAndNotRedirected(o *outcome, resumes bool) bool {
+	return o.isSoon() && (o.isSafe(resumes) || !o.redirected && !o.spent)
+}
+
+// isSafe reports whether nothing is sent twice that the server may have processed.
+func (o *outcome) isSafe(resumes bool) bool { return resumes || o.idempotent && !o.spent }
+
+// isSoon reports whether Fetch waits as long as the server asks.
+func (o *outcome) isSoon() bool { return o.retryAfter() <= maxFetchWait }
+
+func (o *outcome) retryAfter() time.Duration {
+	if refusal, ok := errors.AsType[*ResponseError](o.err); ok {
+		return refusal.RetryAfter
 	}
-	switch refusal.StatusCode {
+	return 0
+}
+
+// kindOfStatus returns the outcome of a response that is not an event stream.
+func kindOfStatus(status int) kind {
+	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
 		http.StatusServiceUnavailable, 529:
-		// The server says that it has not acted. One that it was redirected from may.
-		return safe || !e.redirected
+		return notProcessed
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
-		return safe // it may have
+		return maybeProcessed
 	}
-	return false
+	return refused
 }
 
-// isPermanent reports whether err would only come again: a request that cannot be
-// made, a poison event, an error that the server put into the stream.
-func isPermanent(err error) bool {
-	if _, ok := errors.AsType[*requestError](err); ok {
-		return true
+// A retrier decides whether and when there is another attempt.
+type retrier struct {
+	cfg       *config
+	subscribe bool
+	policy    backoff.BackOff
+
+	retries   int       // consecutive ones without progress
+	stalled   time.Time // when progress stopped
+	next      Attempt   // the planned one; zero for the first
+	mayReplay bool      // the first request may be sent again for it
+	lost      error     // why the last connection ended
+}
+
+func newRetrier(cfg *config, subscribe bool) (retrier, error) {
+	policy, err := newPolicy(cfg.backOff)
+	return retrier{cfg: cfg, subscribe: subscribe, policy: policy, stalled: time.Now()}, err
+}
+
+// connected forgets how the last connection ended. The errors may hold a large event.
+func (r *retrier) connected() { r.next, r.lost = Attempt{}, nil }
+
+// decide plans the next attempt after o and reports whether there is one. If there is
+// none, the stream ends with the error.
+func (r *retrier) decide(o *outcome) (again bool, err error) {
+	a := r.attempt(o)
+	if o.opened {
+		r.lost = o.err
 	}
-	if _, ok := errors.AsType[*EventError](err); ok {
-		return true
+	if o.kind == reconnected {
+		if !o.opened && r.next.Err != nil { // that is still the reason for the attempt
+			a.Err, a.Events = r.next.Err, r.next.Events
+		}
+		a.Retry = true
+		r.next = a
+		return true, nil
 	}
-	return errors.Is(err, ErrEventTooLarge)
-}
-
-// isIdempotent reports whether the method says that sending the request twice is the
-// same as sending it once.
-func isIdempotent(req *http.Request) bool {
-	switch req.Method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
-		return true
+	rule := rules[o.kind].fetch
+	if r.subscribe {
+		rule = rules[o.kind].subscribe
 	}
-	return false
+	if rule == nil {
+		return false, r.endError(o)
+	}
+	resumes := r.cfg.resume != nil
+	var ok bool
+	a.Delay, ok = r.delay(o, a.Number, rand.Float64())
+	ok = ok && r.retries < r.maxRetries()
+	a.Retry = ok && rule(o, resumes)
+	r.mayReplay = rule(o, false)
+	if f := r.cfg.retryPolicy; f != nil {
+		a.Delay, a.Retry = f(a)
+	}
+	if !a.Retry {
+		return false, r.gaveUp(o, o.err)
+	}
+	r.retries++
+	r.next = a
+	return true, nil
 }
 
-// hasKey reports whether the request has a key by which the server recognizes it.
-func hasKey(req *http.Request) bool {
-	return req.Header.Get("Idempotency-Key") != "" || req.Header.Get("X-Idempotency-Key") != ""
+// attempt describes the next attempt, and counts progress.
+func (r *retrier) attempt(o *outcome) Attempt {
+	if o.events > 0 {
+		r.retries, r.stalled = 0, time.Now()
+	}
+	if o.kind == reconnected {
+		r.retries = 0
+	}
+	return Attempt{
+		Number:      r.retries + 1,
+		LastEventID: o.lastEventID,
+		Err:         o.err,
+		Events:      o.events,
+		Elapsed:     time.Since(r.stalled),
+	}
 }
 
-func isRepeatable(req *http.Request) bool { return isIdempotent(req) || hasKey(req) }
-
-// A pause is what the second decision, how long to wait, looks at.
-type pause struct {
-	number     int           // of the attempt to come, from 1
-	progress   bool          // the connection that ended has delivered an event
-	retry      time.Duration // the reconnection time of the stream,
-	hasRetry   bool          // if the server has set one
-	retryAfter time.Duration // what the refusal asked for, or 0
-	spread     float64       // in [0, 1): where in its range a jittered wait lies
+func (r *retrier) maxRetries() int {
+	switch {
+	case r.cfg.maxRetries != nil:
+		return *r.cfg.maxRetries
+	case r.subscribe:
+		return math.MaxInt
+	}
+	return fetchRetries
 }
 
-// delay returns the wait before the next attempt, and whether the policy goes on.
+// delay returns the wait before the next attempt, and whether the policy allows one.
 //
-// After progress it is the reconnection time, up to a tenth over so that the many
-// clients of a server do not come back in one moment. Otherwise the policy decides,
-// starting from the reconnection time. Retry-After raises the result.
-func (p pause) delay(policy backoff.BackOff) (time.Duration, bool) {
-	retry := min(max(p.retry, 0), maxServerWait)
-	if p.number == 1 {
-		startPolicy(policy, retry, p.hasRetry)
+// After progress it is the reconnection time, up to a tenth longer so that the clients of
+// a server do not return at the same moment. Otherwise the policy decides, starting from
+// the reconnection time. Retry-After raises the result. The spread in [0, 1) is random.
+func (r *retrier) delay(o *outcome, number int, spread float64) (time.Duration, bool) {
+	retry := min(max(o.retry, 0), maxServerWait)
+	if number == 1 {
+		r.resetPolicy(retry, o.hasRetry)
 	}
-	d := retry + time.Duration(p.spread*float64(retry)/10)
-	goOn := true
-	if !p.progress || !p.hasRetry {
-		d = policy.NextBackOff()
-		goOn = d >= 0 // backoff.Stop is negative
+	d := retry + time.Duration(spread*float64(retry)/10)
+	ok := true
+	if o.events == 0 || !o.hasRetry {
+		d = r.policy.NextBackOff()
+		ok = d >= 0 // backoff.Stop is negative
 		d = max(d, retry, minDelay)
 	}
-	return max(d, min(p.retryAfter, maxServerWait)), goOn
+	return max(d, min(o.retryAfter(), maxServerWait)), ok
 }
 
-// startPolicy resets the policy at the start of an outage. It may have been idle for
-// weeks, which a limit of elapsed time must not count.
-func startPolicy(policy backoff.BackOff, retry time.Duration, hasRetry bool) {
-	if e, ok := policy.(*backoff.ExponentialBackOff); ok && hasRetry {
+// resetPolicy resets the policy at the start of an outage. The policy may have been idle
+// for weeks, which a limit of elapsed time must not count.
+func (r *retrier) resetPolicy(retry time.Duration, hasRetry bool) {
+	if e, ok := r.policy.(*backoff.ExponentialBackOff); ok && hasRetry {
 		e.InitialInterval = max(retry, minDelay)
 	}
-	policy.Reset()
+	r.policy.Reset()
 }
 
-// newPolicy returns the policy of a stream.
+// endError returns the error of a stream that ends after o without a rule.
+func (r *retrier) endError(o *outcome) error {
+	switch {
+	case o.kind == interrupted:
+		return o.err
+	case o.kind == nothingToResume:
+		r.retries-- // the attempt was not made
+		return r.gaveUp(o, cmp.Or(r.lost, r.next.Err))
+	case o.kind == noContent && r.lost != nil && !r.subscribe:
+		return r.gaveUp(o, r.lost) // the server does not have the rest
+	}
+	return nil
+}
+
+// gaveUp returns err with the number of retries before it, if there were any.
+func (r *retrier) gaveUp(o *outcome, err error) error {
+	attempt, ok := errors.AsType[*attemptError](err)
+	if r.retries == 0 || ok && attempt.unsendable {
+		return err
+	}
+	if err == nil { // a clean end of the response
+		err = &attemptError{name: o.name, err: io.EOF}
+	}
+	return &gaveUpError{retries: r.retries, err: err}
+}
+
+// newPolicy returns the backoff policy of a stream.
 func newPolicy(f func() backoff.BackOff) (backoff.BackOff, error) {
 	if f == nil {
 		return backoff.NewExponentialBackOff(
@@ -160,14 +301,109 @@ func newPolicy(f func() backoff.BackOff) (backoff.BackOff, error) {
 	return policy, nil
 }
 
-// A gaveUpError says how often a stream has tried before err ended it.
+// requests makes the request of each attempt.
+type requests struct {
+	cfg      *config
+	original *http.Request
+	oneShot  *body.OneShot // its body, if that cannot be made again
+	made     bool          // the first request was made
+	accepted bool          // a response was accepted
+}
+
+func newRequests(cfg *config, req *http.Request) requests {
+	q := requests{cfg: cfg, original: req}
+	if isOneShot(req) {
+		q.oneShot = body.NewOneShot(req.Body)
+	}
+	return q
+}
+
+// adopted notes that the caller has sent the original request.
+func (q *requests) adopted() {
+	q.made = true
+	if q.oneShot != nil {
+		q.oneShot.MarkUsed()
+	}
+}
+
+// next returns the request of the next attempt, which that may change, and the last event
+// ID to send with it. A nil request means that there is nothing to resume.
+func (q *requests) next(ctx context.Context, r *retrier, id string) (*http.Request, string, error) {
+	first := !q.made
+	q.made = true
+	if first || q.cfg.resume == nil {
+		return q.replay(ctx, id)
+	}
+	req, err := q.cfg.resume(ctx, r.next)
+	switch {
+	case err != nil:
+		return nil, "", fmt.Errorf("WithResume: %w", err)
+	case req != nil:
+		return q.resume(ctx, req, id)
+	case q.accepted || !r.mayReplay:
+		return nil, "", nil
+	}
+	return q.replay(ctx, id)
+}
+
+var (
+	errUnsendableID = errors.New("the last event ID has a control character, so no header can carry it")
+	errSpentBody    = errors.New("the body of the request was sent before and cannot be made again; set GetBody")
+)
+
+// replay returns the original request again.
+func (q *requests) replay(ctx context.Context, id string) (*http.Request, string, error) {
+	if !header.IsValue(id) {
+		return nil, "", fmt.Errorf("%w; use WithResume to resume another way", errUnsendableID)
+	}
+	if q.oneShot.Used() {
+		return nil, "", errSpentBody
+	}
+	req, err := cloneRequest(ctx, q.original)
+	if err == nil && q.oneShot != nil {
+		req.Body = q.oneShot
+	}
+	return req, id, err
+}
+
+// resume returns req, which WithResume made. It leaves out an ID that no header can
+// carry: the caller has seen it and resumes in another way.
+func (q *requests) resume(ctx context.Context, req *http.Request, id string) (*http.Request, string, error) {
+	err := checkRequest(req)
+	if err == nil && isOneShot(req) {
+		err = errors.New("the body of the request cannot be made again; set GetBody")
+	}
+	if err != nil {
+		closeBody(req)
+		return nil, "", fmt.Errorf("WithResume: %w", err)
+	}
+	if own := header.Remove(req.Header.Clone(), header.LastEventID); own != "" {
+		id = own
+	} else if !header.IsValue(id) {
+		id = ""
+	}
+	req, err = cloneRequest(ctx, req)
+	return req, id, err
+}
+
+// discard closes the body of the original request if no attempt did.
+func (q *requests) discard() {
+	switch {
+	case q.oneShot != nil:
+		q.oneShot.Discard()
+	case !q.made:
+		closeBody(q.original)
+	}
+}
+
+// A gaveUpError tells how many retries came before err.
 type gaveUpError struct {
 	retries int
 	err     error
 }
 
 func (e *gaveUpError) Error() string {
-	return fmt.Sprintf("sse: gave up after %s: %s", count(e.retries, "retry", "retries"), inner(e.err))
+	return fmt.Sprintf("sse: gave up after %s: %s", count(e.retries, "retry", "retries"), trimPrefix(e.err))
 }
 
 func (e *gaveUpError) Unwrap() error { return e.err }

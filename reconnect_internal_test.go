@@ -2,7 +2,6 @@ package sse
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -14,72 +13,98 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRetryable(t *testing.T) {
-	status := func(code int) error { return &ResponseError{StatusCode: code} }
-	lost := &attemptError{err: io.EOF}
+// A row of rules, in the circumstances in which it says yes and in those in which it says
+// no. The kinds without a rule end the stream.
+func TestRules(t *testing.T) {
+	soon := &ResponseError{RetryAfter: time.Minute}
+	late := &ResponseError{RetryAfter: time.Minute + 1}
 	tests := []struct {
-		name string
-		ending
-		want bool
+		name             string
+		outcome          outcome
+		resumes          bool
+		fetch, subscribe bool
 	}{
-		{"fetch: not sent", ending{err: lost, reach: reach{unsent: true}}, true},
-		{"fetch: maybe sent", ending{err: lost}, false},
-		{"fetch: maybe sent, repeatable", ending{err: lost, reach: reach{repeatable: true}}, true},
-		{"fetch: maybe sent, resumed", ending{err: lost, resumes: true}, true},
-		{"fetch: body spent", ending{err: status(503), spent: true, reach: reach{repeatable: true}}, false},
-		{"fetch: body spent, resumed", ending{err: status(503), spent: true, resumes: true}, true},
-		{"fetch: 503", ending{err: status(503)}, true},
-		{"fetch: 500", ending{err: status(500)}, false},
-		{"fetch: 500, repeatable", ending{err: status(500), reach: reach{repeatable: true}}, true},
-		{"fetch: 503, redirected", ending{err: status(503), reach: reach{redirected: true}}, false},
-		{"fetch: 503, redirected, repeatable", ending{err: status(503), reach: reach{redirected: true, repeatable: true}}, true},
-		{"subscribe: 503, redirected", ending{err: status(503), reach: reach{redirected: true}, standing: true}, true},
-		{"fetch: 404", ending{err: status(404), reach: reach{repeatable: true}}, false},
-		{"fetch: far Retry-After", ending{err: &ResponseError{StatusCode: 503, RetryAfter: time.Minute + 1}}, false},
-		{"fetch: break", ending{err: io.EOF, opened: true}, false},
-		{"fetch: break, repeatable", ending{err: io.EOF, opened: true, reach: reach{repeatable: true}}, false},
-		{"fetch: break, resumed", ending{err: io.EOF, opened: true, resumes: true}, true},
-		{"fetch: clean end, resumed", ending{opened: true, resumes: true}, false},
-		{"subscribe: clean end", ending{opened: true, standing: true}, true},
-		{"subscribe: break", ending{err: io.EOF, opened: true, standing: true}, true},
-		{"subscribe: maybe sent", ending{err: lost, standing: true}, true},
-		{"subscribe: 500", ending{err: status(500), standing: true}, true},
-		{"subscribe: 404", ending{err: status(404), standing: true}, false},
-		{"subscribe: far Retry-After", ending{err: &ResponseError{StatusCode: 503, RetryAfter: time.Hour}, standing: true}, true},
-		{"subscribe: too large", ending{err: fmt.Errorf("%w", ErrEventTooLarge), opened: true, standing: true}, false},
-		{"subscribe: error event", ending{err: &EventError{}, opened: true, standing: true}, false},
-		{"subscribe: bad request", ending{err: &requestError{err: io.EOF}, standing: true}, false},
-		{"subscribe: redirect not followed", ending{err: &attemptError{err: io.EOF, resp: &ResponseError{StatusCode: 302}}, standing: true}, false},
+		{"request could not be made", outcome{kind: unsendable, unsent: true, idempotent: true}, true, false, false},
+		{"no response, not sent", outcome{kind: noResponse, unsent: true}, false, true, true},
+		{"no response, not sent, body spent", outcome{kind: noResponse, unsent: true, spent: true}, false, false, true},
+		{"no response, perhaps sent", outcome{kind: noResponse}, false, false, true},
+		{"no response, idempotent", outcome{kind: noResponse, idempotent: true}, false, true, true},
+		{"no response, idempotent, body spent", outcome{kind: noResponse, idempotent: true, spent: true}, false, false, true},
+		{"no response, WithResume", outcome{kind: noResponse}, true, true, true},
+		{"no response, WithResume, body spent", outcome{kind: noResponse, spent: true}, true, true, true},
+		{"not processed", outcome{kind: notProcessed, err: soon}, false, true, true},
+		{"not processed, body spent", outcome{kind: notProcessed, err: soon, spent: true}, false, false, true},
+		{"not processed, body spent, WithResume", outcome{kind: notProcessed, spent: true}, true, true, true},
+		{"not processed, after a redirect", outcome{kind: notProcessed, redirected: true}, false, false, true},
+		{"not processed, after a redirect, idempotent", outcome{kind: notProcessed, redirected: true, idempotent: true}, false, true, true},
+		{"not processed, late Retry-After", outcome{kind: notProcessed, err: late, idempotent: true}, true, false, true},
+		{"maybe processed", outcome{kind: maybeProcessed}, false, false, true},
+		{"maybe processed, idempotent", outcome{kind: maybeProcessed, err: soon, idempotent: true}, false, true, true},
+		{"maybe processed, idempotent, body spent", outcome{kind: maybeProcessed, idempotent: true, spent: true}, false, false, true},
+		{"maybe processed, WithResume", outcome{kind: maybeProcessed}, true, true, true},
+		{"maybe processed, late Retry-After", outcome{kind: maybeProcessed, err: late, idempotent: true}, true, false, true},
+		{"refused", outcome{kind: refused, idempotent: true}, true, false, false},
+		{"clean end", outcome{kind: bodyEnded, idempotent: true}, true, false, true},
+		{"break", outcome{kind: bodyCut, idempotent: true}, false, false, true},
+		{"break, WithResume", outcome{kind: bodyCut}, true, true, true},
+		{"error event", outcome{kind: poisoned, idempotent: true}, true, false, false},
+		{"Reconnect", outcome{kind: reconnected}, true, true, true},
+		{"204", outcome{kind: noContent, idempotent: true}, true, false, false},
+		{"nothing to resume", outcome{kind: nothingToResume, idempotent: true}, true, false, false},
+		{"completion event", outcome{kind: done, idempotent: true}, true, false, false},
+		{"context done", outcome{kind: interrupted, idempotent: true}, true, false, false},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { require.Equal(t, tt.want, tt.retryable()) })
+		t.Run(tt.name, func(t *testing.T) {
+			holds := func(r rule) bool { return r != nil && r(&tt.outcome, tt.resumes) }
+			require.Equal(t, tt.fetch, holds(rules[tt.outcome.kind].fetch), "Fetch")
+			require.Equal(t, tt.subscribe, holds(rules[tt.outcome.kind].subscribe), "Subscribe")
+		})
+	}
+}
+
+func TestKindOfStatus(t *testing.T) {
+	for code := 100; code < 1000; code++ {
+		want := refused
+		switch code {
+		case 408, 425, 429, 503, 529:
+			want = notProcessed
+		case 500, 502, 504:
+			want = maybeProcessed
+		}
+		require.Equal(t, want, kindOfStatus(code), code)
 	}
 }
 
 func TestDelay(t *testing.T) {
 	const s = time.Second
+	retryAfter := func(d time.Duration) error { return &ResponseError{RetryAfter: d} }
+	constant := backoff.NewConstantBackOff(3 * s)
 	tests := []struct {
-		name string
-		pause
-		policy backoff.BackOff
-		want   time.Duration
-		stop   bool
+		name    string
+		number  int
+		outcome outcome
+		spread  float64
+		policy  backoff.BackOff
+		want    time.Duration
+		stop    bool
 	}{
-		{name: "policy", pause: pause{number: 1}, policy: backoff.NewConstantBackOff(3 * s), want: 3 * s},
-		{name: "policy after progress", pause: pause{number: 1, progress: true}, policy: backoff.NewConstantBackOff(3 * s), want: 3 * s},
-		{name: "retry after progress", pause: pause{number: 1, progress: true, retry: s, hasRetry: true}, policy: backoff.NewConstantBackOff(3 * s), want: s},
-		{name: "spread", pause: pause{number: 1, progress: true, retry: s, hasRetry: true, spread: 0.5}, policy: &backoff.StopBackOff{}, want: s + s/20},
-		{name: "retry of zero", pause: pause{number: 1, progress: true, hasRetry: true, spread: 0.9}, policy: &backoff.StopBackOff{}, want: 0},
-		{name: "retry is clamped", pause: pause{number: 1, progress: true, retry: math.MaxInt64, hasRetry: true}, policy: &backoff.StopBackOff{}, want: time.Hour},
-		{name: "retry is a lower bound", pause: pause{number: 2, retry: 5 * s, hasRetry: true}, policy: backoff.NewConstantBackOff(3 * s), want: 5 * s},
-		{name: "least wait", pause: pause{number: 2}, policy: &backoff.ZeroBackOff{}, want: s / 10},
-		{name: "Retry-After", pause: pause{number: 2, retryAfter: 9 * s}, policy: backoff.NewConstantBackOff(3 * s), want: 9 * s},
-		{name: "Retry-After is clamped", pause: pause{number: 2, retryAfter: math.MaxInt64}, policy: backoff.NewConstantBackOff(3 * s), want: time.Hour},
-		{name: "stop", pause: pause{number: 1, retryAfter: 9 * s}, policy: &backoff.StopBackOff{}, want: 9 * s, stop: true},
+		{name: "policy", number: 1, policy: constant, want: 3 * s},
+		{name: "policy after progress", number: 1, outcome: outcome{events: 1}, policy: constant, want: 3 * s},
+		{name: "reconnection time after progress", number: 1, outcome: outcome{events: 1, retry: s, hasRetry: true}, policy: constant, want: s},
+		{name: "spread", number: 1, outcome: outcome{events: 1, retry: s, hasRetry: true}, spread: 0.5, policy: &backoff.StopBackOff{}, want: s + s/20},
+		{name: "reconnection time of zero", number: 1, outcome: outcome{events: 1, hasRetry: true}, spread: 0.9, policy: &backoff.StopBackOff{}, want: 0},
+		{name: "reconnection time is clamped", number: 1, outcome: outcome{events: 1, retry: math.MaxInt64, hasRetry: true}, policy: &backoff.StopBackOff{}, want: time.Hour},
+		{name: "reconnection time is a lower bound", number: 2, outcome: outcome{retry: 5 * s, hasRetry: true}, policy: constant, want: 5 * s},
+		{name: "least wait", number: 2, policy: &backoff.ZeroBackOff{}, want: s / 10},
+		{name: "Retry-After", number: 2, outcome: outcome{err: retryAfter(9 * s)}, policy: constant, want: 9 * s},
+		{name: "Retry-After is clamped", number: 2, outcome: outcome{err: retryAfter(math.MaxInt64)}, policy: constant, want: time.Hour},
+		{name: "stop", number: 1, outcome: outcome{err: retryAfter(9 * s)}, policy: &backoff.StopBackOff{}, want: 9 * s, stop: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d, ok := tt.delay(tt.policy)
+			r := retrier{policy: tt.policy}
+			d, ok := r.delay(&tt.outcome, tt.number, tt.spread)
 			require.Equal(t, tt.want, d)
 			require.Equal(t, !tt.stop, ok)
 		})
@@ -95,21 +120,22 @@ func (c *counter) NextBackOff() time.Duration { c.nexts++; return time.Second }
 
 func TestPolicyIsResetOncePerOutage(t *testing.T) {
 	var c counter
+	r := retrier{policy: &c}
 	for outage := 1; outage <= 3; outage++ {
 		for n := 1; n <= 4; n++ {
-			_, ok := pause{number: n}.delay(&c)
+			_, ok := r.delay(&outcome{}, n, 0)
 			require.True(t, ok)
 		}
 		require.Equal(t, counter{resets: outage, nexts: 4 * outage}, c)
 	}
 }
 
-func TestIsRepeatable(t *testing.T) {
+func TestIsIdempotent(t *testing.T) {
 	for method, want := range map[string]bool{
 		"": true, "GET": true, "HEAD": true, "OPTIONS": true, "PUT": true, "DELETE": true,
 		"POST": false, "PATCH": false, "REPORT": false, "get": false,
 	} {
-		require.Equal(t, want, isRepeatable(&http.Request{Method: method}), method)
+		require.Equal(t, want, isIdempotent(method), method)
 	}
 }
 
@@ -127,26 +153,28 @@ func FuzzDelay(f *testing.F) {
 	f.Add(1, false, int64(-5), true, int64(1<<62), uint16(65000), int64(backoff.Stop))
 	f.Add(7, false, int64(1<<63-1), true, int64(1<<63-1), uint16(0), int64(1<<63-1))
 	f.Fuzz(func(t *testing.T, number int, progress bool, retry int64, hasRetry bool, after int64, spread uint16, policy int64) {
-		p := pause{
-			number: number, progress: progress, spread: float64(spread) / (1 << 16),
-			retry: time.Duration(retry), hasRetry: hasRetry, retryAfter: time.Duration(after & math.MaxInt64),
+		retryAfter := time.Duration(after & math.MaxInt64)
+		o := outcome{err: &ResponseError{RetryAfter: retryAfter}, hasRetry: hasRetry}
+		if progress {
+			o.events = 1
 		}
-		if !hasRetry {
-			p.retry = 0
+		if hasRetry {
+			o.retry = time.Duration(retry)
 		}
-		d, goOn := p.delay(fixed(policy))
-		fromServer := min(max(p.retry, 0), maxServerWait)
+		r := retrier{policy: fixed(policy)}
+		d, ok := r.delay(&o, number, float64(spread)/(1<<16))
+		fromServer := min(max(o.retry, 0), maxServerWait)
 		require.GreaterOrEqual(t, d, time.Duration(0))
 		require.GreaterOrEqual(t, d, fromServer)
-		require.GreaterOrEqual(t, d, min(p.retryAfter, maxServerWait))
+		require.GreaterOrEqual(t, d, min(retryAfter, maxServerWait))
 		if progress && hasRetry {
-			require.True(t, goOn)
-			require.LessOrEqual(t, d, max(fromServer+fromServer/10, min(p.retryAfter, maxServerWait)))
+			require.True(t, ok)
+			require.LessOrEqual(t, d, max(fromServer+fromServer/10, min(retryAfter, maxServerWait)))
 			return
 		}
-		require.Equal(t, policy >= 0, goOn)
+		require.Equal(t, policy >= 0, ok)
 		require.GreaterOrEqual(t, d, minDelay)
-		require.LessOrEqual(t, d, max(time.Duration(policy), fromServer, minDelay, min(p.retryAfter, maxServerWait)))
+		require.LessOrEqual(t, d, max(time.Duration(policy), fromServer, minDelay, min(retryAfter, maxServerWait)))
 	})
 }
 
@@ -155,12 +183,12 @@ func FuzzDefaultPolicy(f *testing.F) {
 	f.Add(int64(0), 20)
 	f.Add(int64(time.Hour), 100)
 	f.Fuzz(func(t *testing.T, retry int64, n int) {
-		policy, err := newPolicy(nil)
+		r, err := newRetrier(newConfig(), true)
 		require.NoError(t, err)
 		server := min(max(time.Duration(retry), 0), maxServerWait)
 		for number := 1; number <= min(n, 200); number++ {
-			d, goOn := pause{number: number, retry: time.Duration(retry), hasRetry: true}.delay(policy)
-			require.True(t, goOn)
+			d, ok := r.delay(&outcome{retry: time.Duration(retry), hasRetry: true}, number, 0)
+			require.True(t, ok)
 			require.GreaterOrEqual(t, d, max(server, minDelay))
 			require.LessOrEqual(t, d, max(45*time.Second, server+server/2))
 		}
@@ -189,7 +217,7 @@ func TestWaitHoldsNoBuffer(t *testing.T) {
 	waited := false
 	s, err = Subscribe(req, WithHTTPClient(hc), WithTrace(&Trace{Wait: func(Attempt) {
 		waited = true
-		require.Empty(t, s.parser.buf)
+		require.Empty(t, s.parser.in.buf)
 		cancel()
 	}}))
 	require.NoError(t, err)
@@ -216,7 +244,7 @@ func TestConnectionHoldsNoPartial(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, s.Next())
 	require.True(t, s.Next())
-	require.Nil(t, s.next.Err)
+	require.Nil(t, s.retrier.next.Err)
 	s.Close()
 	require.False(t, s.Next())
 }

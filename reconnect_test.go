@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,6 +101,16 @@ func TestIdempotentRequest(t *testing.T) {
 		{"REPORT", method("REPORT"), false},
 		{"POST with Idempotency-Key", keyed("Idempotency-Key"), true},
 		{"POST with X-Idempotency-Key", keyed("X-Idempotency-Key"), true},
+		{"POST with a key written by hand", func(srv *Server) *http.Request {
+			r := post(srv)
+			r.Header["idempotency-key"] = []string{"k1"}
+			return r
+		}, true},
+		{"POST with an X- key written by hand", func(srv *Server) *http.Request {
+			r := post(srv)
+			r.Header["x-idempotency-KEY"] = []string{"k1"}
+			return r
+		}, true},
 	}
 	for _, tt := range tests {
 		in(t, tt.name, func(t *testing.T) {
@@ -640,88 +651,73 @@ func TestWithResume(t *testing.T) {
 	})
 }
 
-// Bodies of the requests that the function of WithResume returns.
+// A request with a body needs GetBody, so that no attempt sends an empty one.
 func TestWithResumeBody(t *testing.T) {
-	in(t, "Subscribe accepts a body without GetBody", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Data("a")}, gone))
-		req := srv.Post("/", "")
-		req.Body = io.NopCloser(strings.NewReader("once"))
-		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
-			return srv.Get("/resume"), nil
-		})).Subscribe(req))
-		require.NoError(t, err)
-		require.Equal(t, "once", string(srv.Requests()[0].Body))
-	})
-	for name, tt := range map[string]struct {
-		resume func(srv *Server, start, again *http.Request) *http.Request
-		want   []string // sent
-		ok     bool
-	}{
-		"another one each time": {
-			resume: func(srv *Server, _, _ *http.Request) *http.Request { return requestOnce(srv, "/resume") },
-			want:   []string{"/start once", "/resume once", "/resume once"}, ok: true,
-		},
-		"with a new body each time": {
-			resume: func(srv *Server, _, again *http.Request) *http.Request {
-				again.Body = requestOnce(srv, "/").Body
-				return again
-			},
-			want: []string{"/start once", "/resume once", "/resume once"}, ok: true,
-		},
-		"the first one": {
-			resume: func(_ *Server, start, _ *http.Request) *http.Request { return start },
-			want:   []string{"/start once"},
-		},
-		"a clone of the first one": {
-			resume: func(_ *Server, start, _ *http.Request) *http.Request { return start.Clone(start.Context()) },
-			want:   []string{"/start once"},
-		},
-		"the same one again": {
-			resume: func(_ *Server, _, again *http.Request) *http.Request { return again },
-			want:   []string{"/start once", "/resume once"},
-		},
-	} {
-		in(t, "without GetBody: "+name, func(t *testing.T) {
-			srv := NewServer(t, InOrder(cutAfterEvent, cutAfterEvent, Script{Data("b")}))
-			start, again := requestOnce(srv, "/start"), requestOnce(srv, "/resume")
-			_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
-				return tt.resume(srv, start, again), nil
-			})).Fetch(start))
-			if tt.ok {
-				require.NoError(t, err)
-			} else {
-				require.ErrorContains(t, err, "WithResume: the body of the request was sent before and cannot be made again; set GetBody")
-			}
-			var sent []string
-			for _, r := range srv.Requests() {
-				sent = append(sent, r.Path+" "+string(r.Body))
-			}
-			require.Equal(t, tt.want, sent)
-		})
-	}
-	in(t, "without GetBody: the request of the call, whose body was not sent", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a")}))
-		srv.Refuse(1)
-		start, asked := requestOnce(srv, "/"), 0
-		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
-			if asked++; asked == 1 {
-				return start, nil
-			}
-			return nil, nil
-		})).Fetch(start))
-		require.Error(t, err)
-		require.Len(t, srv.Requests(), 1, "an empty one was sent")
-		require.Equal(t, "once", string(srv.Requests()[0].Body))
-	})
-	in(t, "the body of an invalid request is closed", func(t *testing.T) {
-		srv := NewServer(t, InOrder(cutAfterEvent))
+	in(t, "Subscribe refuses a body without GetBody", func(t *testing.T) {
+		srv := NewServer(t, InOrder(gone))
 		body := &closer{Reader: strings.NewReader("once")}
-		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
-			return &http.Request{Method: http.MethodPost, Body: body}, nil
-		})).Fetch(srv.Get("/")))
-		require.ErrorContains(t, err, "no URL")
+		req := srv.Post("/", "")
+		req.Body = body
+		_, err := client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return srv.Get("/resume"), nil
+		})).Subscribe(req)
+		require.ErrorContains(t, err, "GetBody")
+		require.Empty(t, srv.Requests())
 		require.True(t, body.closed)
 	})
+	for name, resume := range map[string]func(srv *Server, start *http.Request) *http.Request{
+		"a new request":                      func(srv *Server, _ *http.Request) *http.Request { return requestOnce(srv, "/resume") },
+		"the request of the call":            func(_ *Server, start *http.Request) *http.Request { return start },
+		"a clone of the request of the call": func(_ *Server, start *http.Request) *http.Request { return start.Clone(start.Context()) },
+	} {
+		in(t, "without GetBody: refuses "+name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(cutAfterEvent, Script{Data("b")}))
+			start := requestOnce(srv, "/start")
+			got, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+				return resume(srv, start), nil
+			})).Fetch(start))
+			require.ErrorContains(t, err, "WithResume: ")
+			require.ErrorContains(t, err, "set GetBody")
+			require.Equal(t, []string{"a"}, got)
+			require.Len(t, srv.Requests(), 1)
+			require.Equal(t, "once", string(srv.Requests()[0].Body))
+		})
+	}
+	in(t, "without GetBody: refuses the request of the call even if its body was not sent", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		srv.Refuse(1)
+		start := requestOnce(srv, "/")
+		_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return start, nil
+		})).Fetch(start))
+		require.ErrorContains(t, err, "set GetBody")
+		require.Empty(t, srv.Requests())
+	})
+	in(t, "without GetBody: accepts an empty body", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent, Script{Data("b")}))
+		got, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			r := srv.Post("/resume", "")
+			r.Body, r.GetBody = http.NoBody, nil
+			return r, nil
+		})).Fetch(srv.Post("/start", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+	for name, address := range map[string]*url.URL{
+		"without GetBody": {Scheme: "http", Host: "server.test", Path: "/"},
+		"without a URL":   nil,
+	} {
+		in(t, "the body of a refused request is closed: "+name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(cutAfterEvent))
+			body := &closer{Reader: strings.NewReader("once")}
+			_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+				return &http.Request{Method: http.MethodPost, URL: address, Body: body}, nil
+			})).Fetch(srv.Get("/")))
+			require.ErrorContains(t, err, "WithResume: ")
+			require.True(t, body.closed)
+			require.Len(t, srv.Requests(), 1)
+		})
+	}
 }
 
 // requestOnce returns a POST with a body that can be read once.

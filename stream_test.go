@@ -1237,6 +1237,48 @@ func TestLogger(t *testing.T) {
 	})
 }
 
+// A cause of the caller may quote a secret. The log names the reason without its words.
+func TestLoggerHidesCauses(t *testing.T) {
+	secret := errors.New("token=secret")
+	for name, tt := range map[string]struct {
+		script Script
+		cause  error
+	}{
+		"waiting for headers":          {Script{Stall()}, secret},
+		"waiting for an event":         {Script{Data("a"), Stall()}, secret},
+		"waiting to retry":             {Script{Answer(503, "Retry-After", "50")}, secret},
+		"a cause with Canceled":        {Script{Data("a"), Stall()}, fmt.Errorf("%w: %w", secret, context.Canceled)},
+		"a cause with an idle timeout": {Script{Data("a"), Stall()}, fmt.Errorf("%w: %w", secret, sse.ErrIdleTimeout)},
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(tt.script))
+			for _, open := range bothCalls(client(srv)) {
+				log := new(logLines)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Second, func() { cancel(tt.cause) })
+				_, err := read(open(srv.Get("/").WithContext(ctx), sse.WithLogger(slog.New(log))))
+				require.ErrorIs(t, err, tt.cause)
+				require.Regexp(t, "^INFO ended: .", log.lines[len(log.lines)-1])
+				require.NotContains(t, strings.Join(log.lines, "\n"), "secret")
+			}
+		})
+	}
+	for want, cause := range map[string]error{
+		"context canceled":          context.Canceled,
+		"context deadline exceeded": context.DeadlineExceeded,
+	} {
+		in(t, "but not the words of package context: "+want, func(t *testing.T) {
+			log := new(logLines)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(cause) })
+			srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+			_, err := read(client(srv).Fetch(srv.Get("/").WithContext(ctx), sse.WithLogger(slog.New(log))))
+			require.Equal(t, cause, err)
+			require.Equal(t, "INFO ended: "+want, log.lines[len(log.lines)-1])
+		})
+	}
+}
+
 // logLines keeps level, message and reason of each record.
 type logLines struct{ lines []string }
 
