@@ -1,9 +1,9 @@
-// Package ssetest provides a scripted event-stream server for tests, in the manner
-// of net/http/httptest: of programs that read event streams with package sse, or in
-// any other way.
+// Package ssetest provides a scripted server for testing programs that read event
+// streams, in the manner of net/http/httptest. The program under test can use package
+// sse or any other client.
 //
-// A [Script] says what the server does with one request, step by step. A test that a
-// program resumes:
+// A [Script] lists the steps of the server for one request. This test checks that a
+// program resumes a broken stream:
 //
 //	func TestResumes(t *testing.T) {
 //		synctest.Test(t, func(t *testing.T) {
@@ -19,32 +19,36 @@
 //		})
 //	}
 //
-// A test that it waits as long as a busy server asks for has a script more like this,
-// and looks at the times of [Server.Requests]:
+// These scripts check that a program waits as long as a busy server asks. The test
+// compares the times in [Server.Requests]:
 //
 //	ssetest.Script{ssetest.Answer(429, "Retry-After", "30")},
 //	ssetest.Script{ssetest.Data("ok")},
 //
-// And a test that it does not take a truncated answer for a whole one:
+// This script checks that a program does not accept a truncated response as complete:
 //
 //	ssetest.Script{ssetest.Data("Hel"), ssetest.Raw("data: lo"), ssetest.Cut()},
 //
-// # Where it runs
+// # Networks
 //
-// The server runs in memory by default, and then works inside a bubble of
-// testing/synctest: waits take no time, and a goroutine that the program leaves behind
-// fails the test, unless it is one that the end of the server ends. Make the server inside
-// the bubble. A wait for Retry-After, or by a constant backoff policy, can be asserted
-// exactly; package sse varies the others. Only [Server.Client] reaches the server, and it
-// does so whatever the host of a URL is: a redirect to another origin can be tested. With
-// [Loopback] the server listens on a real socket, outside of bubbles; with [HTTP2] it speaks
-// HTTP/2, in memory or not. It records every request and is closed when the test ends.
+// By default the server runs in memory. It then works inside a bubble of
+// testing/synctest, where waits take no time. The server must be created inside the
+// bubble. If the program leaves a goroutine running, the bubble fails the test, unless
+// the goroutine exits when the server closes. A test can assert the exact wait for a
+// Retry-After header and for a constant backoff policy; package sse adds jitter to all
+// other waits.
 //
-// # What a test should also look at
+// Only [Server.Client] reaches a server in memory. It connects to the server for every
+// host name, so a test can redirect to another origin. With [Loopback] the server
+// listens on a real socket, which does not work in a bubble. With [HTTP2] it speaks
+// HTTP/2, in memory or over loopback.
 //
-// Steps that were not reached say nothing, and the last script answers all further
-// requests. So require the number of [Server.Requests], too: a POST that was sent twice
-// shows there. To see whether a stream was left open, in a bubble:
+// # Further checks
+//
+// A step that the server does not reach reports nothing, and the last script serves all
+// further requests. A test should therefore also check the number of [Server.Requests],
+// which shows a POST that was sent twice. In a bubble, a test can check that the program
+// left no stream open:
 //
 //	srv.Client().CloseIdleConnections()
 //	synctest.Wait()
@@ -71,10 +75,11 @@ import (
 	"github.com/fetchsse/sse"
 )
 
-// A Server answers requests by scripts. It is closed when the test ends.
+// A Server serves requests from scripts and records them. It is closed when the test
+// ends.
 type Server struct {
-	// URL is the address of the server, without a path. Without Loopback, only Client
-	// reaches it: other clients look for a host of that name.
+	// URL is the base URL of the server, without a path. Without Loopback, only the
+	// client returned by Client can reach it.
 	URL string
 
 	t      testing.TB
@@ -86,23 +91,23 @@ type Server struct {
 
 	mu       sync.Mutex
 	requests []Request
-	conns    int            // made so far
-	open     int            // now
-	refuse   int            // connections to refuse
-	scripts  sync.WaitGroup // those that run; none begins once ctx has ended
+	conns    int            // connections accepted so far
+	open     int            // connections open now
+	refuse   int            // connections left to refuse
+	scripts  sync.WaitGroup // running scripts; none starts after ctx has ended
 }
 
-// A Request is what the server has recorded of one request.
+// A Request is the server's record of one request.
 type Request struct {
 	Method string
-	Path   string // with the query
+	Path   string // including the query
 	Header http.Header
 	Host   string
 	Body   []byte
-	Time   time.Time // when its headers had arrived
+	Time   time.Time // arrival of the headers
 }
 
-// An Option changes how a server is reached.
+// An Option configures the network of a Server.
 type Option func(*settings)
 
 type settings struct{ loopback, http2 bool }
@@ -113,9 +118,10 @@ func Loopback() Option { return func(s *settings) { s.loopback = true } }
 // HTTP2 makes the server and its client speak HTTP/2, without TLS.
 func HTTP2() Option { return func(s *settings) { s.http2 = true } }
 
-// InOrder answers the nth request with the nth script, and all requests after the
-// last script with that. A subscription goes on until a script ends it, as [Answer] with
-// 204 does; in a bubble, where waits take no time, it is not even slow.
+// InOrder returns a function for [NewServer] that serves the nth request with the nth
+// script, and every later request with the last script. A subscription reconnects until
+// a script ends it, for example with [Answer](204). In a bubble, where waits take no time,
+// a test without such a script never ends.
 func InOrder(scripts ...Script) func(n int, r *http.Request) Script {
 	if len(scripts) == 0 {
 		panic("ssetest: InOrder needs a script")
@@ -123,9 +129,9 @@ func InOrder(scripts ...Script) func(n int, r *http.Request) Script {
 	return func(n int, _ *http.Request) Script { return scripts[min(n, len(scripts)-1)] }
 }
 
-// NewServer starts a server that answers the nth request, counted from 0, with the
-// script that next returns for it. next is called on the goroutine of the request, before
-// its body is read, which is not for next to read.
+// NewServer starts a server. The script that next returns for n serves the nth request,
+// counted from 0. The server calls next on the goroutine of the request, before it reads
+// the request's body. next must not read the body.
 func NewServer(t testing.TB, next func(n int, r *http.Request) Script, opts ...Option) *Server {
 	t.Helper()
 	if next == nil {
@@ -153,12 +159,12 @@ func NewServer(t testing.TB, next func(n int, r *http.Request) Script, opts ...O
 	t.Cleanup(func() {
 		s.Close()
 		done.Wait()
-		s.scripts.Wait() // they may still report to t
+		s.scripts.Wait() // a script may still report to t
 	})
 	return s
 }
 
-// listen opens the listener and tells the transport how to reach it.
+// listen returns the listener of the server and makes transport dial it.
 func (s *Server) listen(set settings, transport *http.Transport) net.Listener {
 	if set.loopback {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -177,7 +183,8 @@ func (s *Server) listen(set settings, transport *http.Transport) net.Listener {
 
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// refusing returns dial, except for the connections that are to be refused.
+// refusing returns a dialer that refuses the next s.refuse connections and calls dial
+// for all others.
 func (s *Server) refusing(dial dialer) dialer {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		s.mu.Lock()
@@ -195,17 +202,17 @@ func (s *Server) refusing(dial dialer) dialer {
 
 var errRefused error = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
-// Refuse makes the next n connections of the server's client fail as if nobody
-// listened. Connections that are open stay and are used again: without them, call
-// CloseIdleConnections of the client before.
+// Refuse makes the next n connections of the server's client fail with
+// [syscall.ECONNREFUSED]. The client can still reuse its idle connections; to prevent
+// that, call the client's CloseIdleConnections first.
 func (s *Server) Refuse(n int) {
 	s.mu.Lock()
 	s.refuse = n
 	s.mu.Unlock()
 }
 
-// Close drops all connections and stops listening, in the middle of whatever happens.
-// The end of the test does it, too.
+// Close drops all connections and stops listening. It does not wait for running
+// scripts. The server is also closed when the test ends.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.cancel()
@@ -214,13 +221,15 @@ func (s *Server) Close() {
 	s.client.CloseIdleConnections()
 }
 
-// Client returns a client that reaches the server. It may be changed before its first use.
+// Client returns a client that reaches the server. The caller may change the client
+// before its first use.
 func (s *Server) Client() *http.Client { return s.client }
 
 // Get returns a GET request for path.
 func (s *Server) Get(path string) *http.Request { return s.Request(http.MethodGet, path, "") }
 
-// Post returns a POST request for path with a JSON body, which can be sent again.
+// Post returns a POST request for path with a JSON body. Its GetBody is set, so it can
+// be sent again.
 func (s *Server) Post(path, body string) *http.Request {
 	r := s.Request(http.MethodPost, path, body)
 	r.Header.Set("Content-Type", "application/json")
@@ -240,22 +249,22 @@ func (s *Server) Request(method, path, body string) *http.Request {
 	return r
 }
 
-// Requests returns the requests recorded so far.
+// Requests returns a copy of the requests recorded so far.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Connections returns how many connections have been opened to the server.
+// Connections returns the number of connections that the server has accepted.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.conns
 }
 
-// Open returns how many connections to the server are open, idle ones included, but not
-// those that [HalfClose] or [Reset] has taken.
+// Open returns the number of open connections, including idle ones. It does not count
+// the connections that [HalfClose] or [Reset] has taken over.
 func (s *Server) Open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,7 +293,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	defer s.scripts.Done()
 
-	// Before the body is read, net/http does not tell that the server has gone.
+	// Until the body has been read, net/http does not cancel the request's context when
+	// the server closes.
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
@@ -297,7 +307,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		if v == nil {
 			return
 		}
-		if v != http.ErrAbortHandler { // a mistake in a script, which would look like Cut
+		if v != http.ErrAbortHandler { // a bug in a script; without a report it looks like Cut
 			x.errorf("panic: %v\n%s", v, debug.Stack())
 		}
 		panic(http.ErrAbortHandler)
@@ -306,7 +316,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if len(script) == 0 || !script[0].early {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			return // the client has gone
+			return // the client disconnected
 		}
 		x.body = body
 		s.mu.Lock()
@@ -315,12 +325,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	for i, step := range script {
 		if step.do == nil || step.early && i > 0 {
-			x.errorf("step %d is an empty Step, or an Early that is not the first", i)
+			x.errorf("step %d is an empty Step, or an Early after the first step", i)
 			continue
 		}
 		step.do(x)
 		if ctx.Err() != nil {
-			panic(http.ErrAbortHandler) // what was broken off must not end cleanly
+			panic(http.ErrAbortHandler) // an interrupted response must not end cleanly
 		}
 	}
 	x.open()
@@ -339,24 +349,24 @@ func (s *Server) record(r *http.Request) int {
 	return len(s.requests) - 1
 }
 
-// An exchange is the request that a script answers.
+// An exchange is one request with its response. The steps of a script operate on it.
 type exchange struct {
 	server *Server
-	n      int // of the request, from 0
+	n      int // number of the request, from 0
 	w      http.ResponseWriter
 	r      *http.Request
 	flush  *http.ResponseController
-	body   []byte // of the request
-	size   int    // of a chunk, 0 for all
+	body   []byte // body of the request; nil after Early
+	size   int    // bytes in each write; 0 means no limit
 	opened bool   // the headers were sent
 }
 
-// errorf reports a mistake in the test or in the program under test.
+// errorf reports a bug in the test or in the program under test.
 func (x *exchange) errorf(format string, args ...any) {
 	x.server.t.Errorf("ssetest: request %d, %s %s: "+format, append([]any{x.n, x.r.Method, x.r.URL.Path}, args...)...)
 }
 
-// open sends the headers of an event stream, unless headers were sent before.
+// open sends the headers of an event stream unless headers were already sent.
 func (x *exchange) open() {
 	if x.opened {
 		return
@@ -368,7 +378,7 @@ func (x *exchange) open() {
 func (x *exchange) header(code int) {
 	x.opened = true
 	x.w.WriteHeader(code)
-	_ = x.flush.Flush() // an error shows in the next write
+	_ = x.flush.Flush() // the next write returns the error as well
 }
 
 func (x *exchange) write(text string) {
@@ -380,7 +390,7 @@ func (x *exchange) write(text string) {
 		}
 		if _, err := io.WriteString(x.w, text[:n]); err != nil {
 			if err == http.ErrBodyNotAllowed || err == http.ErrContentLength {
-				x.errorf("the answer cannot have these bytes: %v", err)
+				x.errorf("the response cannot contain these bytes: %v", err)
 			}
 			return
 		}
@@ -391,21 +401,22 @@ func (x *exchange) write(text string) {
 	}
 }
 
-// A Script is what the server does with one request. It first reads the body of the
-// request. The headers of an event stream are sent with the first bytes unless
-// [Answer] sends others; the response ends cleanly with the script.
+// A Script is the list of steps with which the server handles one request. The server
+// reads the request's body before the first step. It sends the headers of an event
+// stream with the first bytes unless [Answer] sends others. The response ends cleanly
+// after the last step.
 type Script []Step
 
-// A Step is one thing that the server does.
+// A Step is one action of the server.
 type Step struct {
 	do    func(*exchange)
-	early bool // the request's body is not read before
+	early bool // the server does not read the request's body
 }
 
 func step(do func(*exchange)) Step { return Step{do: do} }
 
-// Check calls f with the request, whose body can be read, once in each Check. It is called
-// on the goroutine of the server, where a test may report with Errorf and not with FailNow.
+// Check calls f with the request. Every Check can read the request's body. f runs on a
+// goroutine of the server, so it can report a failure with Errorf but not with FailNow.
 func Check(f func(r *http.Request)) Step {
 	return step(func(x *exchange) {
 		if x.body != nil {
@@ -415,8 +426,8 @@ func Check(f func(r *http.Request)) Step {
 	})
 }
 
-// WantHeader fails the test unless the request has this value for key, as its first or
-// only one; "" is none.
+// WantHeader fails the test unless want is the first value of the request's header key.
+// An empty want means that the header is missing or empty.
 func WantHeader(key, want string) Step {
 	return step(func(x *exchange) {
 		got := x.r.Header.Get(key)
@@ -429,28 +440,28 @@ func WantHeader(key, want string) Step {
 	})
 }
 
-// WantBody fails the test unless the request has this body. It has none to look at after
+// WantBody fails the test unless the request's body equals want. It cannot be used after
 // [Early].
 func WantBody(want string) Step {
 	return step(func(x *exchange) {
 		if x.body == nil {
-			x.errorf("WantBody after Early: the body was not read")
+			x.errorf("WantBody cannot be used after Early, which does not read the body")
 		} else if got := string(x.body); got != want {
 			x.errorf("body is %q, want %q", got, want)
 		}
 	})
 }
 
-// Answer sends the status and headers, given as key, value, key, value …, in place
-// of those of an event stream: that of 200 needs its Content-Type, too. It comes before
-// anything that is sent.
+// Answer sends a status code and headers instead of those of an event stream. The headers
+// alternate between keys and values. No Content-Type is added, not even for status 200.
+// Answer must come before any step that sends.
 func Answer(code int, headers ...string) Step {
 	if len(headers)%2 != 0 {
 		panic("ssetest: Answer needs a value for each header")
 	}
 	return step(func(x *exchange) {
 		if x.opened {
-			x.errorf("Answer(%d) comes after the headers were sent, or after Do", code)
+			x.errorf("Answer(%d) must come before Do and before any step that sends", code)
 			return
 		}
 		for i := 0; i < len(headers); i += 2 {
@@ -460,16 +471,16 @@ func Answer(code int, headers ...string) Step {
 	})
 }
 
-// Open sends the headers of an event stream at once.
+// Open sends the headers of an event stream immediately.
 func Open() Step { return step((*exchange).open) }
 
-// Early, as the first step, answers before the body of the request was read, which
-// is then never read.
+// Early makes the server respond without reading the request's body. It must be the
+// first step.
 func Early() Step {
 	return Step{early: true, do: func(x *exchange) { _ = x.flush.EnableFullDuplex() }}
 }
 
-// Raw sends bytes as they are.
+// Raw sends text unchanged.
 func Raw(text string) Step { return step(func(x *exchange) { x.write(text) }) }
 
 // Send sends events as [Encode] writes them.
@@ -485,7 +496,7 @@ func Send(events ...sse.Event) Step {
 	})
 }
 
-// Data sends an event without a type and an ID for each text.
+// Data sends one event for each text. The events have no type and no ID.
 func Data(texts ...string) Step {
 	events := make([]sse.Event, len(texts))
 	for i, text := range texts {
@@ -494,8 +505,8 @@ func Data(texts ...string) Step {
 	return Send(events...)
 }
 
-// Comment sends a comment, one for each line of the text, and a blank line, as keep-alives
-// do.
+// Comment sends each line of text as a comment, followed by a blank line, as servers do
+// for keep-alive.
 func Comment(text string) Step {
 	return Raw(": " + strings.ReplaceAll(lineEnds.Replace(text), "\n", "\n: ") + "\n\n")
 }
@@ -505,10 +516,11 @@ func Retry(d time.Duration) Step {
 	return Raw("retry: " + strconv.FormatInt(d.Milliseconds(), 10) + "\n\n")
 }
 
-// Chunks sends what follows in writes of n bytes, each flushed; 0 ends that.
+// Chunks makes the following steps write at most n bytes at a time and flush each write.
+// Chunks(0) restores the default, one write for each event or text.
 func Chunks(n int) Step { return step(func(x *exchange) { x.size = n }) }
 
-// Wait does nothing for d, or until the client has gone.
+// Wait pauses for d or until the client disconnects.
 func Wait(d time.Duration) Step {
 	return step(func(x *exchange) {
 		select {
@@ -518,53 +530,55 @@ func Wait(d time.Duration) Step {
 	})
 }
 
-// Stall says nothing more and keeps the connection until the client goes. As the first
-// step it sends no headers; put Open before it for a stream that is open and silent.
+// Stall sends nothing and keeps the connection open until the client disconnects. As the
+// first step it sends no headers; for a stream that is open and silent, put [Open] before
+// it.
 func Stall() Step {
 	return step(func(x *exchange) { <-x.r.Context().Done() })
 }
 
-// Cut breaks off: over HTTP/1.1 it drops the connection, over HTTP/2 it resets the
-// stream. As the first step it gives no answer at all: on a connection that has served a
-// request before, net/http then sends one of its own accord again that it may repeat, such
-// as a GET.
+// Cut aborts the response. Over HTTP/1.1 it drops the connection; over HTTP/2 it resets
+// the stream. As the first step it sends no response at all. If the connection has served
+// an earlier request, the transport of net/http then retries an idempotent request, such
+// as a GET, on its own.
 func Cut() Step {
 	return step(func(*exchange) { panic(http.ErrAbortHandler) })
 }
 
-// Reset drops the connection at once, on a real socket with a TCP reset. It is for
-// HTTP/1.1.
+// Reset drops the connection immediately. On a real socket it sends a TCP reset. It
+// requires HTTP/1.1.
 func Reset() Step {
 	return hijack("Reset", func(_ *exchange, c net.Conn) {
 		if tcp, ok := c.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // best effort: a plain close ends it, too
+			_ = tcp.SetLinger(0) // best effort: a plain close also ends the connection
 		}
 		c.Close()
 	})
 }
 
-// HalfClose ends what the server sends, in the middle of the response, and keeps the
-// connection open in the other direction until the client or the server goes. It is for
-// HTTP/1.1 over [Loopback].
+// HalfClose closes the server's side of the connection in the middle of the response. The
+// other direction stays open until the client disconnects or the server closes. It
+// requires HTTP/1.1 and [Loopback].
 func HalfClose() Step {
 	return hijack("HalfClose", func(x *exchange, c net.Conn) {
 		defer c.Close()
 		tcp, ok := c.(*net.TCPConn)
 		if !ok {
-			x.errorf("HalfClose needs Loopback")
+			x.errorf("HalfClose requires Loopback")
 			return
 		}
 		defer context.AfterFunc(x.server.ctx, func() { c.Close() })()
-		_ = tcp.CloseWrite() // an error means that the client has gone
+		_ = tcp.CloseWrite() // an error means that the client disconnected
 		_, _ = io.Copy(io.Discard, c)
 	})
 }
 
+// hijack returns a step that takes over the connection and calls f with it.
 func hijack(name string, f func(*exchange, net.Conn)) Step {
 	return step(func(x *exchange) {
 		c, _, err := x.flush.Hijack()
 		if err != nil {
-			x.errorf("%s is for HTTP/1.1: %v", name, err)
+			x.errorf("%s requires HTTP/1.1: %v", name, err)
 			panic(http.ErrAbortHandler)
 		}
 		f(x, c)
@@ -572,8 +586,8 @@ func hijack(name string, f func(*exchange, net.Conn)) Step {
 	})
 }
 
-// Do calls f with the exchange, for what no other step does. The headers are its business
-// from then on: if it sends none, put [Open] or [Answer] before it.
+// Do calls f with the request and its ResponseWriter. After Do, the server sends no
+// headers of its own: f must send them, or [Open] or [Answer] must come before Do.
 func Do(f func(w http.ResponseWriter, r *http.Request)) Step {
 	return step(func(x *exchange) {
 		x.opened = true
@@ -581,15 +595,15 @@ func Do(f func(w http.ResponseWriter, r *http.Request)) Step {
 	})
 }
 
-// Encode returns e as a block of an event stream, which a parser reads back as e: an
-// event field unless the type is "" or "message", an id field if there is an ID, a
-// data field for each line of the data. CR in the data becomes a line end like LF, and
-// ill-formed UTF-8 is for the reader to replace. An event without an ID has, to a reader,
-// that of the event before. A type or ID that a field cannot hold is a mistake of the
-// test, and panics.
+// Encode returns e as a block of an event stream. The block has an event field unless the
+// type is "" or "message", an id field unless the ID is empty, and a data field for each
+// line of the data. A parser reads the block back as e, with three exceptions: a CR or
+// CRLF in the data becomes LF, ill-formed UTF-8 is replaced, and an empty ID becomes the
+// ID of the previous event. Encode panics if the type or the ID contains a character that
+// its field cannot hold.
 func Encode(e sse.Event) string {
 	if strings.ContainsAny(e.Type+e.ID, "\r\n") || strings.Contains(e.ID, "\x00") {
-		panic("ssetest: Encode: a type or ID cannot hold a line end, nor an ID a NUL")
+		panic("ssetest: Encode: the type or the ID contains a line end, or the ID contains a NUL")
 	}
 	var b bytes.Buffer
 	if e.Type != "" && e.Type != "message" {
@@ -607,7 +621,7 @@ func Encode(e sse.Event) string {
 
 var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-// A pipeListener accepts connections that were dialled in memory.
+// A pipeListener accepts connections that its dial method makes in memory.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -20,7 +20,7 @@ import (
 	"github.com/fetchsse/sse/ssetest"
 )
 
-// servers runs a test against a server of each kind.
+// servers runs a test on each kind of network.
 func servers(t *testing.T, test func(t *testing.T, opts ...ssetest.Option)) {
 	t.Run("memory HTTP/1.1", func(t *testing.T) { test(t) })
 	t.Run("memory HTTP/2", func(t *testing.T) { test(t, ssetest.HTTP2()) })
@@ -28,7 +28,7 @@ func servers(t *testing.T, test func(t *testing.T, opts ...ssetest.Option)) {
 	t.Run("loopback HTTP/2", func(t *testing.T) { test(t, ssetest.Loopback(), ssetest.HTTP2()) })
 }
 
-// get returns the response to a GET, and its whole body.
+// get returns the response to a GET request and its complete body.
 func get(t *testing.T, srv *ssetest.Server) (*http.Response, string, error) {
 	t.Helper()
 	resp, err := srv.Client().Do(srv.Get("/p?q=1"))
@@ -76,7 +76,7 @@ func TestSteps(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 418, resp.StatusCode)
 
-		for range 2 { // the last script answers all further requests
+		for range 2 { // the last script serves all further requests
 			resp, body, err = get(t, srv)
 			require.NoError(t, err)
 			require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
@@ -84,7 +84,7 @@ func TestSteps(t *testing.T) {
 		}
 		require.Len(t, srv.Requests(), 5)
 		require.Positive(t, srv.Open())
-		if resp.ProtoMajor == 1 { // over HTTP/2, net/http now and then dials once more at the start
+		if resp.ProtoMajor == 1 { // over HTTP/2, net/http sometimes dials twice at the start
 			require.Equal(t, 1, srv.Connections())
 			require.Equal(t, 1, srv.Open())
 		}
@@ -187,7 +187,7 @@ func TestEarly(t *testing.T) {
 	})
 }
 
-// reporter notes failures in place of a test.
+// A reporter records failures instead of failing a test.
 type reporter struct {
 	testing.TB
 	mu     sync.Mutex
@@ -200,7 +200,7 @@ func (r *reporter) Errorf(format string, args ...any) {
 	r.failed = append(r.failed, fmt.Sprintf(format, args...))
 }
 
-// What is wrong in the program or in the script is a failure of the test that says so.
+// A bug in the program or in the script fails the test with a clear message.
 func TestFailures(t *testing.T) {
 	type script = ssetest.Script
 	for name, tt := range map[string]struct {
@@ -214,22 +214,22 @@ func TestFailures(t *testing.T) {
 		"body":             {script: script{ssetest.WantBody("[]")}, want: `body is "{}", want "[]"`},
 		"panic":            {script: script{ssetest.Check(func(*http.Request) { panic("boom") })}, want: "request 0, POST /p: panic: boom"},
 		"empty step":       {script: script{ssetest.Open(), {}}, want: "step 1 is an empty Step"},
-		"body, Early":      {script: script{ssetest.Early(), ssetest.WantBody("")}, want: "WantBody after Early"},
-		"late Early":       {script: script{ssetest.Open(), ssetest.Early()}, want: "step 1 is an empty Step, or an Early that is not the first"},
-		"late Answer":      {script: script{ssetest.Open(), ssetest.Answer(500)}, want: "Answer(500) comes after the headers were sent"},
-		"no body":          {script: script{ssetest.Answer(204), ssetest.Data("x")}, want: "cannot have these bytes"},
-		"too long":         {script: script{ssetest.Answer(200, "Content-Length", "3"), ssetest.Data("x")}, want: "cannot have these bytes"},
-		"HalfClose":        {script: script{ssetest.Open(), ssetest.HalfClose()}, want: "HalfClose needs Loopback"},
-		"Reset on HTTP/2":  {script: script{ssetest.Open(), ssetest.Reset()}, opts: []ssetest.Option{ssetest.HTTP2()}, want: "Reset is for HTTP/1.1"},
-		"no status":        {script: script{ssetest.Answer(99)}, want: "panic: invalid WriteHeader code 99"},
-		"Cut is no mishap": {script: script{ssetest.Open(), ssetest.Cut()}},
+		"body, Early":      {script: script{ssetest.Early(), ssetest.WantBody("")}, want: "WantBody cannot be used after Early"},
+		"late Early":       {script: script{ssetest.Open(), ssetest.Early()}, want: "step 1 is an empty Step, or an Early after the first step"},
+		"late Answer":      {script: script{ssetest.Open(), ssetest.Answer(500)}, want: "Answer(500) must come before Do and before any step that sends"},
+		"no body":          {script: script{ssetest.Answer(204), ssetest.Data("x")}, want: "cannot contain these bytes"},
+		"too long":         {script: script{ssetest.Answer(200, "Content-Length", "3"), ssetest.Data("x")}, want: "cannot contain these bytes"},
+		"HalfClose":        {script: script{ssetest.Open(), ssetest.HalfClose()}, want: "HalfClose requires Loopback"},
+		"Reset on HTTP/2":  {script: script{ssetest.Open(), ssetest.Reset()}, opts: []ssetest.Option{ssetest.HTTP2()}, want: "Reset requires HTTP/1.1"},
+		"invalid status":   {script: script{ssetest.Answer(99)}, want: "panic: invalid WriteHeader code 99"},
+		"Cut is not a bug": {script: script{ssetest.Open(), ssetest.Cut()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := &reporter{TB: t}
 				srv := ssetest.NewServer(r, ssetest.InOrder(tt.script), tt.opts...)
 				if resp, err := srv.Client().Do(srv.Post("/p", "{}")); err == nil {
-					_, _ = io.ReadAll(resp.Body) // some of these break off
+					_, _ = io.ReadAll(resp.Body) // some scripts abort the response
 					resp.Body.Close()
 				}
 				synctest.Wait()
@@ -265,8 +265,9 @@ func TestCheckReadsTheBody(t *testing.T) {
 	require.Equal(t, []string{"{}<nil>", "{}<nil>"}, got)
 }
 
-// The end of the test waits for the scripts, however they wait and whether or not net/http
-// knows that the client has gone: they may still have something to report.
+// The test does not end before its scripts, because a script may still report a failure.
+// This holds for every way to wait, and also if net/http does not notice that the client
+// has disconnected.
 func TestScriptsEnd(t *testing.T) {
 	servers(t, func(t *testing.T, opts ...ssetest.Option) {
 		late := false
@@ -294,7 +295,8 @@ func TestScriptsEnd(t *testing.T) {
 	})
 }
 
-// Close breaks off: nothing that follows in a script is sent, and no response ends cleanly.
+// Close aborts responses: the remaining steps of a script send nothing, and no response
+// ends cleanly.
 func TestClose(t *testing.T) {
 	servers(t, func(t *testing.T, opts ...ssetest.Option) {
 		for range 20 {
@@ -361,9 +363,9 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// These are the tests of the package documentation, whole.
+// The following tests are the complete versions of those in the package documentation.
 
-// A program that must resume: it is to process every event, whatever happens.
+// The program must resume after a broken connection and process every event.
 func TestProgramResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := ssetest.NewServer(t, ssetest.InOrder(
@@ -382,7 +384,7 @@ func TestProgramResumes(t *testing.T) {
 	})
 }
 
-// A server that is too busy, and says for how long.
+// The server is too busy and sends Retry-After.
 func TestProgramWaitsFor429(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := ssetest.NewServer(t, ssetest.InOrder(
@@ -398,7 +400,7 @@ func TestProgramWaitsFor429(t *testing.T) {
 	})
 }
 
-// An answer that breaks off must not be taken for a whole one.
+// The program must not accept a truncated response as complete.
 func TestProgramSeesTruncation(t *testing.T) {
 	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Data("Hel"), ssetest.Raw("data: lo"), ssetest.Cut()}))
 	stream, err := sse.Fetch(srv.Post("/chat", "{}"), sse.WithHTTPClient(srv.Client()), sse.WithDone("[DONE]"))
