@@ -1,5 +1,5 @@
-// Quickstart asks a server of the chat completions API and prints the answer as it
-// comes:
+// Quickstart sends a prompt to a server that speaks OpenAI's Chat Completions API, and
+// prints the response as it arrives:
 //
 //	API_KEY=... go run ./examples/quickstart https://example.com/v1/chat/completions
 package main
@@ -24,13 +24,14 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C aborts
 	defer stop()
-	if err := ask(ctx, os.Args[1]); err != nil {
+	if err := printResponse(ctx, os.Args[1]); err != nil {
 		fmt.Println()
 		log.Fatal(err)
 	}
 }
 
-func ask(ctx context.Context, url string) error {
+// printResponse sends a prompt to url and prints the text of the response.
+func printResponse(ctx context.Context, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url,
 		strings.NewReader(`{"model":"any","stream":true,"messages":[{"role":"user","content":"Hello!"}]}`))
 	if err != nil {
@@ -41,11 +42,11 @@ func ask(ctx context.Context, url string) error {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
 
-	// Such a server ends a whole answer with [DONE]; without it, the answer is cut. When
-	// it fails in the middle of one, it says so in an event.
-	stream, err := sse.Fetch(req, sse.WithDone("[DONE]"), sse.WithEventError(failure))
+	// The server ends a complete response with [DONE]. A response without it is truncated.
+	// If the server fails in the middle of a response, it sends an error event.
+	stream, err := sse.Fetch(req, sse.WithDone("[DONE]"), sse.WithEventError(eventError))
 	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
-		return fmt.Errorf("%w: %.300s", err, refusal.Body) // the reason is in the body
+		return fmt.Errorf("%w: %.300s", err, refusal.Body) // the body contains the reason
 	}
 	if err != nil {
 		return err
@@ -65,9 +66,9 @@ func ask(ctx context.Context, url string) error {
 	return nil
 }
 
-// failure returns the error that an event reports, if it does.
-func failure(e sse.Event) error {
-	var v struct{ Error any } // nil for a chunk without one, and for "error":null
+// eventError returns the error that an event reports, or nil.
+func eventError(e sse.Event) error {
+	var v struct{ Error any } // nil if the member is missing or null
 	if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil || e.Type == "error" {
 		return errors.New(e.Data)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain makes the test binary the program itself when a test runs it.
+// TestMain runs the program instead of the tests if a test has started this binary.
 func TestMain(m *testing.M) {
 	if os.Getenv("QUICKSTART") != "" {
 		main()
@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// quickstart runs the program against a server that answers with stream.
+// quickstart runs the program with a server that responds with stream.
 func quickstart(t *testing.T, stream string) (stdout string, err error) {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
