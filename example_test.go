@@ -15,12 +15,12 @@ import (
 	"github.com/fetchsse/sse"
 )
 
-// A question is posted, and the answer is printed while it is being written.
+// This example sends a prompt with POST and prints the response as it arrives.
 func ExampleFetch() {
 	srv := serveText("data: Good\n\ndata:  morning\n\ndata: !\n\ndata: [DONE]\n\n")
 	defer srv.Close()
 
-	// The context bounds the call and all of its stream. To abort, cancel it.
+	// The context limits the call and its stream. Cancel it to abort.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	body := strings.NewReader(`{"prompt":"Greet me.","stream":true}`)
@@ -30,8 +30,8 @@ func ExampleFetch() {
 	}
 	req.Header.Set("Content-Type", "application/json")
 
-	// This server ends a whole answer with [DONE]. Where there is such a word, name
-	// it: without it, a lost connection can look like the end of the answer.
+	// The server ends a complete response with [DONE]. Without WithDone, a lost
+	// connection can look like the end of the response.
 	stream, err := sse.Fetch(req, sse.WithDone("[DONE]"))
 	if err != nil {
 		log.Fatal(err)
@@ -45,8 +45,8 @@ func ExampleFetch() {
 	// Output: Good morning!
 }
 
-// The server drops the connection after every second event, which the loop does not
-// notice. In the end it answers with status 204: there will be no more.
+// The server drops the connection after every second event. The stream reconnects, and
+// the loop does not notice. The server ends the subscription with status 204.
 func ExampleSubscribe() {
 	srv := httptest.NewServer(http.HandlerFunc(serveNews))
 	defer srv.Close()
@@ -57,10 +57,10 @@ func ExampleSubscribe() {
 	}
 	stream, err := sse.Subscribe(req,
 		sse.WithLastEventID("16"), // where an earlier run of the program stopped
-		// The server sends a comment every 15 s. After a minute of silence the
-		// connection is dead, which TCP alone may not find out for hours.
+		// The server sends a comment every 15 seconds. After a minute of silence
+		// the connection is dead. TCP alone may not detect that for hours.
 		sse.WithIdleTimeout(time.Minute),
-		sse.WithOpenTimeout(10*time.Second), // it answers at once, or not at all
+		sse.WithOpenTimeout(10*time.Second), // the server sends its headers immediately
 	)
 	if err != nil {
 		log.Fatal(err)
@@ -69,8 +69,8 @@ func ExampleSubscribe() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		// Handle the event before the loop asks for the next one: a reconnect goes on
-		// after it. So does a later run, if stream.LastEventID() is stored here.
+		// Finish handling the event here: a reconnect resumes after it. To resume
+		// after it in a later run of the program, store stream.LastEventID().
 		fmt.Println(event.ID, event.Data)
 	}
 	// Output:
@@ -80,7 +80,7 @@ func ExampleSubscribe() {
 	// 20 news
 }
 
-// What all calls share is given to a client once.
+// A client holds the options that all of its calls share.
 func ExampleNewClient() {
 	srv := serveText("data: hello\n\n")
 	defer srv.Close()
@@ -88,13 +88,13 @@ func ExampleNewClient() {
 	client := sse.NewClient(
 		sse.WithHTTPClient(srv.Client()), // for a proxy, certificates, middleware
 		sse.WithHeader("User-Agent", "example/1.0"),
-		sse.WithMaxEventSize(1<<20), // a server that is not trusted gets less than 16 MiB
+		sse.WithMaxEventSize(1<<20), // less than the default, for an untrusted server
 	)
 	stream, err := client.Fetch(newGet(srv.URL))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer stream.Close() // Next, unlike Events, does not close it when the loop is left
+	defer stream.Close() // unlike Events, a loop over Next does not close the stream
 	for stream.Next() {
 		fmt.Println(stream.Event().Data)
 	}
@@ -104,7 +104,7 @@ func ExampleNewClient() {
 	// Output: hello
 }
 
-// Each event is decoded from JSON, without a copy of its data.
+// Decode decodes each event from JSON without copying its data.
 func ExampleDecode() {
 	srv := serveText("data: {\"delta\":\"Good\"}\n\ndata: oops\n\ndata: {\"delta\":\" morning\"}\n\n")
 	defer srv.Close()
@@ -117,7 +117,7 @@ func ExampleDecode() {
 	for c, err := range sse.Decode[chunk](stream) {
 		if bad, ok := errors.AsType[*sse.DecodeError](err); ok {
 			fmt.Printf("skipped: %q\n", bad.Event.Data)
-			continue // one bad event need not end the stream
+			continue // the stream continues after a bad event
 		}
 		if err != nil {
 			log.Fatal(err)
@@ -130,7 +130,7 @@ func ExampleDecode() {
 	// " morning"
 }
 
-// A parser reads from anything: a file, a test's string, a message queue.
+// A parser reads events from any io.Reader, such as a file or a string.
 func ExampleParser() {
 	p := sse.NewParser(strings.NewReader("id: 7\nevent: greeting\ndata: hello\ndata: world\n\n"))
 	for event, err := range p.Events() {
@@ -143,7 +143,8 @@ func ExampleParser() {
 	// world ID:7}
 }
 
-// The request was made by another package, which knows how to sign it.
+// FromResponse reads a response that other code obtained, for example a package that
+// signs requests.
 func ExampleFromResponse() {
 	srv := serveText("data: hello\n\n")
 	defer srv.Close()
@@ -152,7 +153,7 @@ func ExampleFromResponse() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	stream, err := sse.FromResponse(resp) // checks status and content, closes the body
+	stream, err := sse.FromResponse(resp) // checks status and media type; the stream closes the body
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -165,24 +166,25 @@ func ExampleFromResponse() {
 	// Output: hello
 }
 
-// A token expires while the subscription lasts.
+// The token of the subscription expires. WithPrepare sets the current token for every
+// attempt, and the retry policy renews it after a 401 response.
 func ExampleWithPrepare() {
 	srv := httptest.NewServer(http.HandlerFunc(serveGuarded))
 	defer srv.Close()
 
 	token := "old"
 	stream, err := sse.Subscribe(newGet(srv.URL),
-		sse.WithPrepare(func(req *http.Request) error { // for every attempt
+		sse.WithPrepare(func(req *http.Request) error {
 			req.Header.Set("Authorization", "Bearer "+token)
 			return nil
 		}),
 		sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
 			refusal, ok := errors.AsType[*sse.ResponseError](a.Err)
 			if ok && refusal.StatusCode == http.StatusUnauthorized && token == "old" {
-				token = "new" // once: a token that is refused, too, must end the stream
+				token = "new" // only once: if the server refuses it as well, the stream ends
 				return 0, true
 			}
-			return a.Delay, a.Retry // the default
+			return a.Delay, a.Retry // the default decision
 		}))
 	if err != nil {
 		log.Fatal(err)
@@ -194,21 +196,21 @@ func ExampleWithPrepare() {
 	// Output: welcome <nil>
 }
 
-// A POST whose answer breaks off is not sent again: that would order a second answer.
-// This server keeps the first one, and the rest of it can be read with a GET.
+// Fetch does not send the POST again when its response breaks, because the server would
+// generate a second response. The server keeps the first one, and a GET reads the rest.
 func ExampleWithResume() {
-	srv := httptest.NewServer(http.HandlerFunc(serveAnswers))
+	srv := httptest.NewServer(http.HandlerFunc(serveStored))
 	defer srv.Close()
 
-	req, err := http.NewRequest(http.MethodPost, srv.URL+"/answers", strings.NewReader("Greet me."))
+	req, err := http.NewRequest(http.MethodPost, srv.URL+"/responses", strings.NewReader("Greet me."))
 	if err != nil {
 		log.Fatal(err)
 	}
 	resume := func(ctx context.Context, a sse.Attempt) (*http.Request, error) {
 		if a.LastEventID == "" {
-			return nil, nil // nothing has come that the GET could start from
+			return nil, nil // no event arrived, so there is nothing to resume
 		}
-		rest := srv.URL + "/answers/1?after=" + url.QueryEscape(a.LastEventID)
+		rest := srv.URL + "/responses/1?after=" + url.QueryEscape(a.LastEventID)
 		return http.NewRequestWithContext(ctx, http.MethodGet, rest, nil)
 	}
 	stream, err := sse.Fetch(req, sse.WithDone("[DONE]"), sse.WithResume(resume))
@@ -224,8 +226,8 @@ func ExampleWithResume() {
 	// Output: Good morning!
 }
 
-// The status is sent before the answer is known, so a server that fails later says so
-// in an event. How it looks differs from server to server.
+// A server that fails after it has sent status 200 reports the error in an event. Each
+// service has its own format for such events.
 func ExampleWithEventError() {
 	srv := serveText("data: Good\n\nevent: error\ndata: overloaded\n\n")
 	defer srv.Close()
@@ -240,31 +242,31 @@ func ExampleWithEventError() {
 		log.Fatal(err)
 	}
 	for event, err := range stream.Events() {
-		if failed, ok := errors.AsType[*sse.EventError](err); ok {
-			fmt.Println("the server has failed:", failed.Err)
+		if reported, ok := errors.AsType[*sse.EventError](err); ok {
+			fmt.Println("the server reported:", reported.Err)
 		} else {
 			fmt.Println(event.Data, err)
 		}
 	}
 	// Output:
 	// Good <nil>
-	// the server has failed: overloaded
+	// the server reported: overloaded
 }
 
-// The answer is no event stream. The body says why, but it is not in the message,
-// which may go to a log.
+// The response is not an event stream. Its body contains the reason. The error message
+// does not include the body, so that it can be logged.
 func ExampleResponseError() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "3600") // longer than Fetch waits by itself
+		w.Header().Set("Retry-After", "3600") // Fetch waits for a minute at most
 		http.Error(w, "quota used up", http.StatusTooManyRequests)
 	}))
 	defer srv.Close()
 
 	_, err := sse.Fetch(newGet(srv.URL))
 	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
-		fmt.Printf("%d, again in %v: %s", refusal.StatusCode, refusal.RetryAfter, refusal.Body)
+		fmt.Printf("%d, retry after %v: %s", refusal.StatusCode, refusal.RetryAfter, refusal.Body)
 	}
-	// Output: 429, again in 1h0m0s: quota used up
+	// Output: 429, retry after 1h0m0s: quota used up
 }
 
 // The response ends in the middle of its second event.
@@ -278,17 +280,17 @@ func ExampleTruncatedError() {
 	}
 	for event, err := range stream.Events() {
 		if cut, ok := errors.AsType[*sse.TruncatedError](err); ok {
-			fmt.Printf("cut after event %s; unfinished: %q\n", cut.LastEventID, cut.Partial.Data)
+			fmt.Printf("truncated after event %s; unfinished: %q\n", cut.LastEventID, cut.Partial.Data)
 		} else {
 			fmt.Println(event.Data, err)
 		}
 	}
 	// Output:
 	// Good <nil>
-	// cut after event 1; unfinished: " mor"
+	// truncated after event 1; unfinished: " mor"
 }
 
-// newGet returns a plain request.
+// newGet returns a GET request for url.
 func newGet(url string) *http.Request {
 	req, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -297,7 +299,7 @@ func newGet(url string) *http.Request {
 	return req
 }
 
-// serveText starts a server that answers every request with stream.
+// serveText starts a server that responds to every request with stream.
 func serveText(stream string) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		sendText(w, stream)
@@ -309,8 +311,8 @@ func sendText(w http.ResponseWriter, stream string) {
 	_, _ = io.WriteString(w, stream)
 }
 
-// serveNews sends the two events after the Last-Event-ID, and says that it is over
-// when there are none.
+// serveNews sends the two events after the Last-Event-ID. It responds with 204 if there
+// are none.
 func serveNews(w http.ResponseWriter, r *http.Request) {
 	id := 0
 	fmt.Sscan(r.Header.Get("Last-Event-ID"), &id)
@@ -321,7 +323,7 @@ func serveNews(w http.ResponseWriter, r *http.Request) {
 	sendText(w, fmt.Sprintf("retry: 1\n\nid: %d\ndata: news\n\nid: %d\ndata: news\n\n", id+1, id+2))
 }
 
-// serveGuarded knows one token only.
+// serveGuarded accepts only the new token.
 func serveGuarded(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "Bearer new" {
 		http.Error(w, "token expired", http.StatusUnauthorized)
@@ -330,12 +332,13 @@ func serveGuarded(w http.ResponseWriter, r *http.Request) {
 	sendText(w, "data: welcome\n\n")
 }
 
-// serveAnswers breaks off its answer to a POST.
-func serveAnswers(w http.ResponseWriter, r *http.Request) {
+// serveStored ends its response to a POST in the middle of an event. A GET reads the
+// events after a given ID.
+func serveStored(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + r.RequestURI {
-	case "POST /answers":
+	case "POST /responses":
 		sendText(w, "retry: 1\n\nid: a\ndata: Good\n\nid: b\ndata:  morn")
-	case "GET /answers/1?after=a":
+	case "GET /responses/1?after=a":
 		sendText(w, "id: b\ndata:  morning\n\nid: c\ndata: !\n\ndata: [DONE]\n\n")
 	default:
 		http.NotFound(w, r)
