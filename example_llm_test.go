@@ -14,8 +14,8 @@ import (
 	"github.com/fetchsse/sse"
 )
 
-// Chat Completions and its many likes: a whole answer ends with [DONE]. An error in the
-// middle takes the place of a chunk; "error":null is none.
+// OpenAI Chat Completions and compatible APIs: a complete response ends with [DONE]. An
+// error during generation replaces a chunk. "error":null is not an error.
 func ExampleWithDone() {
 	srv := serveText(`data: {"choices":[{"delta":{"content":"Good"}}],"error":null}
 
@@ -26,7 +26,7 @@ data: {"error":{"message":"overloaded"}}
 
 	stream, err := sse.Fetch(newPost(srv.URL), sse.WithDone("[DONE]"),
 		sse.WithEventError(func(e sse.Event) error {
-			var v struct{ Error any } // nil for a chunk without one, and for "error":null
+			var v struct{ Error any } // nil if the member is missing or null
 			if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil || e.Type == "error" {
 				return errors.New(e.Data)
 			}
@@ -39,8 +39,8 @@ data: {"error":{"message":"overloaded"}}
 		Choices []struct{ Delta struct{ Content string } }
 	}
 	for c, err := range sse.Decode[chunk](stream) {
-		if failed, ok := errors.AsType[*sse.EventError](err); ok {
-			fmt.Println("\nthe service has failed:", failed.Err)
+		if reported, ok := errors.AsType[*sse.EventError](err); ok {
+			fmt.Println("\nthe service reported:", reported.Err)
 		} else if err != nil {
 			log.Fatal(err)
 		} else {
@@ -49,11 +49,11 @@ data: {"error":{"message":"overloaded"}}
 	}
 	// Output:
 	// Good
-	// the service has failed: {"error":{"message":"overloaded"}}
+	// the service reported: {"error":{"message":"overloaded"}}
 }
 
-// Anthropic Messages: the last event is message_stop, and an error is an event of its
-// own type.
+// Anthropic Messages: the last event has the type message_stop. An error event has the
+// type error.
 func ExampleWithTerminator() {
 	srv := serveText(`event: content_block_delta
 data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"Good morning!"}}
@@ -77,7 +77,7 @@ data: {"type":"message_stop"}
 	}
 	for e, err := range stream.Events() {
 		if err != nil {
-			log.Fatal(err) // a *TruncatedError without message_stop
+			log.Fatal(err) // a *TruncatedError if message_stop is missing
 		}
 		fmt.Println(e.Type)
 	}
@@ -86,8 +86,9 @@ data: {"type":"message_stop"}
 	// message_stop
 }
 
-// OpenAI Responses: three events can be the last. One of them says that the answer is
-// incomplete, for a reason of the model's: the stream is whole all the same.
+// OpenAI Responses: the last event is response.completed, response.incomplete or
+// response.failed. After response.incomplete the stream is complete, although the model
+// stopped early.
 func ExampleWithTerminator_responses() {
 	srv := serveText(`event: response.output_text.delta
 data: {"type":"response.output_text.delta","delta":"Good mor"}
@@ -122,7 +123,7 @@ data: {"response":{"incomplete_details":{"reason":"max_output_tokens"}}}
 	// response.incomplete
 }
 
-// Gemini has no event for the end: the last chunk has a finishReason.
+// Gemini sends no separate event at the end. Its last chunk has a finishReason.
 func ExampleWithTerminator_gemini() {
 	srv := serveText("data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Good \"}]}}]}\r\n\r\n" +
 		"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"morning!\"}]},\"finishReason\":\"STOP\"}]}\r\n\r\n")
@@ -150,7 +151,7 @@ func ExampleWithTerminator_gemini() {
 	// Output: Good morning!
 }
 
-// A gateway that fails in the middle may write its reason outside of any event.
+// A failing gateway may write the reason outside any event.
 func ExampleTruncatedError_ignored() {
 	srv := serveText("data: {\"text\":\"Good\"}\n\n{\"error\":\"upstream timed out\"}")
 	defer srv.Close()
@@ -161,14 +162,14 @@ func ExampleTruncatedError_ignored() {
 	}
 	for _, err := range stream.Events() {
 		if cut, ok := errors.AsType[*sse.TruncatedError](err); ok {
-			fmt.Println("cut after", cut.Events, "event; the body went on:", strings.Join(cut.Ignored, "\n"))
+			fmt.Println("truncated after", cut.Events, "event; ignored text:", strings.Join(cut.Ignored, "\n"))
 		}
 	}
-	// Output: cut after 1 event; the body went on: {"error":"upstream timed out"}
+	// Output: truncated after 1 event; ignored text: {"error":"upstream timed out"}
 }
 
-// Some servers begin with an event without data, which only brings an ID: that of MCP
-// does. It is no JSON, so it comes as a DecodeError that one line passes over.
+// Some servers, such as those of MCP, first send an event that has an ID and empty data.
+// Empty data is not JSON, so Decode returns a DecodeError, and the loop skips the event.
 func ExampleDecode_priming() {
 	p := sse.NewParser(strings.NewReader("id: 1\ndata:\n\nid: 2\ndata: {\"text\":\"Good\"}\n\n"))
 	for v, err := range sse.Decode[struct{ Text string }](p) {
@@ -183,8 +184,9 @@ func ExampleDecode_priming() {
 	// Output: Good
 }
 
-// OpenAI Responses in background mode: the service goes on without us, and a GET reads
-// what comes after a sequence number. The loop keeps it.
+// OpenAI Responses in background mode: the service generates the response without a
+// connection, and a GET reads the events after a sequence number. The loop stores the
+// number.
 func ExampleWithResume_responses() {
 	srv := httptest.NewServer(http.HandlerFunc(serveBackground))
 	defer srv.Close()
@@ -193,7 +195,7 @@ func ExampleWithResume_responses() {
 	var cursor int
 	resume := func(ctx context.Context, _ sse.Attempt) (*http.Request, error) {
 		if id == "" {
-			return nil, nil // not known to have begun: not ordered twice
+			return nil, nil // no response ID arrived; do not send the POST again
 		}
 		rest := fmt.Sprintf("%s/v1/responses/%s?stream=true&starting_after=%d", srv.URL, id, cursor)
 		return http.NewRequestWithContext(ctx, http.MethodGet, rest, nil)
@@ -219,8 +221,8 @@ func ExampleWithResume_responses() {
 	// Output: Good morning!
 }
 
-// MCP: the server ends the answer to a POST when it likes, and a GET with the last event
-// ID, which is added by itself, brings the rest. The JSON-RPC response completes it.
+// MCP: the server may end the response to a POST at any time. A GET with Last-Event-ID
+// reads the rest; the library adds the header. The JSON-RPC response completes the stream.
 func ExampleWithResume_mcp() {
 	srv := httptest.NewServer(http.HandlerFunc(serveMCP))
 	defer srv.Close()
@@ -248,7 +250,7 @@ func ExampleWithResume_mcp() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if e.Data != "" { // the event that only brings an ID
+		if e.Data != "" { // the first event has only an ID
 			fmt.Println(e.Data)
 		}
 	}
@@ -268,7 +270,8 @@ func newPost(url string) *http.Request {
 	return req
 }
 
-// serveBackground breaks off the answer to the POST, and has the rest for a GET.
+// serveBackground ends its response to the POST in the middle of an event. A GET reads
+// the rest.
 func serveBackground(w http.ResponseWriter, r *http.Request) {
 	const created = `data: {"sequence_number":0,"response":{"id":"resp_1"}}`
 	delta := func(n int, text string) string {
@@ -284,7 +287,8 @@ func serveBackground(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveMCP answers the POST with an ID alone, and each GET with one message more.
+// serveMCP responds to the POST with an event that has only an ID, and to each GET with
+// one more message.
 func serveMCP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + r.Header.Get("Last-Event-ID") {
 	case "POST ":
@@ -294,7 +298,7 @@ func serveMCP(w http.ResponseWriter, r *http.Request) {
 	case "GET 1":
 		sendText(w, "id: 2\ndata: {\"id\":1,\"result\":\"done\"}\n\n")
 		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done() // it leaves the connection open
+		<-r.Context().Done() // the server keeps the connection open
 	default:
 		http.NotFound(w, r)
 	}
