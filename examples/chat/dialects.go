@@ -9,24 +9,24 @@ import (
 	"github.com/fetchsse/sse"
 )
 
-// A dialect is how one provider is asked and how it answers.
+// A dialect describes the requests and the responses of one API.
 type dialect struct {
-	path  string // below the base URL; {model} is replaced
-	query string // key=value that is set in the URL
-	model string // the default
-	key   string // the environment variable
+	path  string // relative to the base URL; {model} is replaced
+	query string // key=value to set in the URL
+	model string // default model
+	key   string // environment variable of the API key
 	auth  func(h http.Header, key string)
 	body  func(model, prompt string) any
 
-	parse    func(sse.Event) (piece, error)
-	complete sse.Option // tells a complete answer from one that was cut
+	parse    func(sse.Event) (delta, error)
+	complete sse.Option // detects the end of a complete response
 }
 
-// A piece is what one event adds to the answer. Most events leave most of it out.
-type piece struct {
+// A delta is the part of the response in one event. Most events set few of its fields.
+type delta struct {
 	text          string
 	input, output int    // tokens so far
-	note          string // why the model stopped, unless it had said all
+	stopReason    string // why the model stopped early, if it did
 }
 
 type object = map[string]any
@@ -55,7 +55,7 @@ var dialects = map[string]dialect{
 			return object{"model": model, "input": prompt, "stream": true}
 		},
 		parse: parseResponses,
-		// response.failed is the third way to end, which failure makes an error.
+		// The third way to end is response.failed, which eventError reports.
 		complete: sse.WithTerminator(func(e sse.Event) bool {
 			return e.Type == "response.completed" || e.Type == "response.incomplete"
 		}),
@@ -66,7 +66,7 @@ var dialects = map[string]dialect{
 		key:   "ANTHROPIC_API_KEY",
 		auth: func(h http.Header, key string) {
 			h.Set("Anthropic-Version", "2023-06-01")
-			setIfAny(h, "X-Api-Key", "", key)
+			setKey(h, "X-Api-Key", "", key)
 		},
 		body: func(model, prompt string) any {
 			return object{"model": model, "messages": userMessage(prompt), "stream": true, "max_tokens": 4096}
@@ -76,15 +76,15 @@ var dialects = map[string]dialect{
 	},
 	"gemini": {
 		path:  "models/{model}:streamGenerateContent",
-		query: "alt=sse", // without it, the answer is a JSON array
+		query: "alt=sse", // without it, the response is a JSON array
 		model: "gemini-2.5-flash",
 		key:   "GEMINI_API_KEY",
-		auth:  func(h http.Header, key string) { setIfAny(h, "X-Goog-Api-Key", "", key) },
+		auth:  func(h http.Header, key string) { setKey(h, "X-Goog-Api-Key", "", key) },
 		body: func(_, prompt string) any {
 			return object{"contents": []object{{"role": "user", "parts": []object{{"text": prompt}}}}}
 		},
 		parse: parseGemini,
-		// Nothing follows the chunk that says why the model has finished.
+		// The chunk with the finish reason is the last one.
 		complete: sse.WithTerminator(func(e sse.Event) bool {
 			c, err := decode[geminiChunk](e)
 			return err == nil && c.finishReason() != ""
@@ -92,7 +92,7 @@ var dialects = map[string]dialect{
 	},
 }
 
-// providers lists the dialects.
+// providers returns the names of the dialects.
 func providers() string {
 	return strings.Join(slices.Sorted(maps.Keys(dialects)), ", ")
 }
@@ -101,10 +101,11 @@ func userMessage(prompt string) []object {
 	return []object{{"role": "user", "content": prompt}}
 }
 
-func bearer(h http.Header, key string) { setIfAny(h, "Authorization", "Bearer ", key) }
+func bearer(h http.Header, key string) { setKey(h, "Authorization", "Bearer ", key) }
 
-// setIfAny sends no key where there is none: a server of one's own needs none.
-func setIfAny(h http.Header, name, prefix, key string) {
+// setKey sets the header name to prefix and key. It does nothing if key is empty, because
+// a local server may need no key.
+func setKey(h http.Header, name, prefix, key string) {
 	if key != "" {
 		h.Set(name, prefix+key)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Wherever the response ends before its time, the answer is not taken for complete.
+// A response that ends early is not accepted as complete, wherever it ends.
 func TestTruncated(t *testing.T) {
 	for provider, write := range writers {
 		t.Run(provider, func(t *testing.T) {
@@ -47,8 +47,8 @@ func TestErrorInStream(t *testing.T) {
 		"gemini": {
 			"gemini", `data: {"error":{"code":503,"message":"too busy","status":"UNAVAILABLE"}}`, "UNAVAILABLE: too busy",
 		},
-		"gemini refusal": {"gemini", `data: {"promptFeedback":{"blockReason":"SAFETY"}}`, "refused: SAFETY"},
-		"no JSON":        {"openai", "data: <html>", "invalid character '<' looking for beginning of value"},
+		"gemini blocked": {"gemini", `data: {"promptFeedback":{"blockReason":"SAFETY"}}`, "blocked: SAFETY"},
+		"not JSON":       {"openai", "data: <html>", "invalid character '<' looking for beginning of value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			blocks := writers[c.provider]([]string{"one ", "two"}, 1)
@@ -57,13 +57,13 @@ func TestErrorInStream(t *testing.T) {
 			srv := server(t, ssetest.Raw(before+c.block+"\n\n"), ssetest.Stall())
 			code, stdout, stderr := chat(t, "-provider", c.provider, "-url", srv.URL, "hello")
 			require.Equal(t, failed, code)
-			require.Contains(t, stderr, c.want+"\narrived: ")
+			require.Contains(t, stderr, c.want+"\nreceived: ")
 			require.Equal(t, "one \n", stdout)
 		})
 	}
 }
 
-// An answer may be complete as a stream and still lack something.
+// The stream is complete, but the model has stopped early.
 func TestStoppedEarly(t *testing.T) {
 	for provider, c := range map[string]struct{ stream, want string }{
 		"openai": {
@@ -112,7 +112,7 @@ func TestRequest(t *testing.T) {
 			srv := server(t, ssetest.Raw(strings.Join(writers[provider]([]string{"one"}, 1), "")))
 			for _, key := range []string{"secret", ""} {
 				t.Setenv(c.env, key)
-				for _, url := range []string{srv.URL + "/v1", srv.URL + c.path} { // the base, and the full one
+				for _, url := range []string{srv.URL + "/v1", srv.URL + c.path} { // the base URL and the complete URL
 					code, stdout, stderr := chat(t, "-provider", provider, "-model", "m", "-url", url, "hello")
 					require.Equal(t, success, code, stderr)
 					require.Equal(t, "one\n", stdout)

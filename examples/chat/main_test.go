@@ -20,7 +20,7 @@ var writers = map[string]writer{
 	"gemini":    writeGemini,
 }
 
-// chat runs the program to its end.
+// chat runs the program and returns its exit status and output.
 func chat(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -28,7 +28,7 @@ func chat(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// server plays the script and speaks a provider's dialect, or something like it.
+// server starts a server that responds to every prompt with script.
 func server(t *testing.T, script ...ssetest.Step) *ssetest.Server {
 	return ssetest.NewServer(t, ssetest.InOrder(script), ssetest.Loopback())
 }
@@ -38,12 +38,12 @@ func TestEmbedded(t *testing.T) {
 		t.Run(provider, func(t *testing.T) {
 			code, stdout, stderr := chat(t, "-provider", provider, "-pause", "0", "hello", `"you"`)
 			require.Equal(t, success, code, stderr)
-			tokens := compose([]string{"hello", `"you"`})
+			tokens := makeTokens([]string{"hello", `"you"`})
 			require.Equal(t, strings.Join(tokens, "")+"\n", stdout)
 			require.Contains(t, stdout, `You wrote “hello "you"”`)
 			output := len(tokens)
 			if provider == "gemini" {
-				output += 3 // thoughts are paid for
+				output += 3 // thoughts count as output
 			}
 			want := fmt.Sprintf(`^usage: 2 input tokens, %d output tokens\nfirst token after [\d.µm]+s\n$`, output)
 			require.Regexp(t, want, stderr)
@@ -68,7 +68,7 @@ func TestRefused(t *testing.T) {
 	require.NotContains(t, stderr, "secret")
 }
 
-// A trigger cancels when a text was written, as a user would with Ctrl-C.
+// A trigger cancels when a text is written, as a user does with Ctrl-C.
 type trigger struct {
 	written string
 	text    string
@@ -87,12 +87,12 @@ func TestCancel(t *testing.T) {
 	half := strings.Join(writeOpenAI([]string{"one ", "two"}, 1)[:4], "")
 	for name, c := range map[string]struct {
 		script ssetest.Script
-		stdout string // cancels when this was written,
-		stderr string // or this
+		stdout string // text on stdout that cancels
+		stderr string // text on stderr that cancels
 		want   string
 	}{
-		"answer":  {ssetest.Script{ssetest.Raw(half), ssetest.Stall()}, "two", "-", "3 events, 2 pieces of text, 7 characters"},
-		"waiting": {ssetest.Script{ssetest.Answer(http.StatusServiceUnavailable)}, "-", "trying again", "0 events"},
+		"reading": {ssetest.Script{ssetest.Raw(half), ssetest.Stall()}, "two", "-", "3 events, 2 text deltas, 7 characters"},
+		"waiting": {ssetest.Script{ssetest.Answer(http.StatusServiceUnavailable)}, "-", "retrying", "0 events"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -100,7 +100,7 @@ func TestCancel(t *testing.T) {
 			stdout, stderr := &trigger{text: c.stdout, cancel: cancel}, &trigger{text: c.stderr, cancel: cancel}
 			code := run(ctx, []string{"-url", server(t, c.script...).URL, "hello"}, nil, stdout, stderr)
 			require.Equal(t, interrupted, code)
-			require.Contains(t, stderr.written, "cancelled: context canceled\narrived: "+c.want)
+			require.Contains(t, stderr.written, "canceled: context canceled\nreceived: "+c.want)
 		})
 	}
 }
@@ -108,18 +108,18 @@ func TestCancel(t *testing.T) {
 func TestCancelBeforeHeaders(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	asked := ssetest.Check(func(*http.Request) { cancel() })
-	code := run(ctx, []string{"-url", server(t, asked, ssetest.Stall()).URL, "hello"}, nil, io.Discard, io.Discard)
+	received := ssetest.Check(func(*http.Request) { cancel() })
+	code := run(ctx, []string{"-url", server(t, received, ssetest.Stall()).URL, "hello"}, nil, io.Discard, io.Discard)
 	require.Equal(t, interrupted, code)
 }
 
-// A canceller is a terminal at which nobody types anything but Ctrl-C.
-type canceller struct {
+// A canceler is a terminal on which the user only presses Ctrl-C.
+type canceler struct {
 	context.CancelFunc
 	io.Reader
 }
 
-func (c canceller) Read(b []byte) (int, error) {
+func (c canceler) Read(b []byte) (int, error) {
 	c.CancelFunc()
 	return c.Reader.Read(b)
 }
@@ -129,13 +129,13 @@ func TestCancelPrompt(t *testing.T) {
 	r, w := io.Pipe()
 	defer w.Close()
 	var stderr bytes.Buffer
-	require.Equal(t, interrupted, run(ctx, nil, canceller{cancel, r}, io.Discard, &stderr))
-	require.Contains(t, stderr.String(), "cancelled: context canceled\n")
+	require.Equal(t, interrupted, run(ctx, nil, canceler{cancel, r}, io.Discard, &stderr))
+	require.Contains(t, stderr.String(), "canceled: context canceled\n")
 }
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
-		{"-provider", "nobody", "hello"},
+		{"-provider", "unknown", "hello"},
 		{"-url", "localhost/v1", "hello"},
 		{"-url", "://secret", "hello"},
 		{"-nonsense"},

@@ -10,7 +10,7 @@ import (
 	"github.com/fetchsse/sse"
 )
 
-// decode reads the data of an event, of which a T has what matters here.
+// decode unmarshals the data of an event into a T.
 func decode[T any](e sse.Event) (v T, err error) {
 	if err = json.Unmarshal([]byte(e.Data), &v); err != nil {
 		err = &sse.DecodeError{Event: e, Err: err}
@@ -18,68 +18,70 @@ func decode[T any](e sse.Event) (v T, err error) {
 	return v, err
 }
 
-// failure returns the error that an event reports, if it does. By then the status 200
-// was sent long ago. The dialects differ in where they put the message:
+// eventError returns the error that an event reports, or nil. Each API has its own place
+// for the message:
 //
-//	{"error":{"message":"…"}}                 all but Responses; compatible servers may have a plain string
+//	{"error":{"message":"…"}}                 all but Responses; some compatible servers send a string
 //	event: error {"message":"…"}              Responses
 //	event: response.failed {"response":{"error":{"message":"…"}}}
-func failure(e sse.Event) error {
+func eventError(e sse.Event) error {
 	var v struct {
-		Error, Message problem
-		Response       struct{ Error problem }
+		Error, Message errorMessage
+		Response       struct{ Error errorMessage }
 	}
-	// What is no JSON is parse's business, unless the event's type says that it is an error.
+	// The parse functions report invalid JSON. An event of an error type is an error even
+	// if its data is not JSON.
 	_ = json.Unmarshal([]byte(e.Data), &v)
-	p := v.Error
+	m := v.Error
 	if e.Type == "error" || e.Type == "response.failed" {
-		p = cmp.Or(p, v.Response.Error, v.Message, problem(e.Data), "unknown")
+		m = cmp.Or(m, v.Response.Error, v.Message, errorMessage(e.Data), "unknown")
 	}
-	if p == "" {
+	if m == "" {
 		return nil
 	}
-	return errors.New(string(p))
+	return errors.New(string(m))
 }
 
-// A problem is the text of an error: a string, or an object with a message.
-type problem string
+// An errorMessage is the text of an error. In JSON it is a string or an object with a
+// message.
+type errorMessage string
 
-func (p *problem) UnmarshalJSON(b []byte) error {
+func (m *errorMessage) UnmarshalJSON(b []byte) error {
 	var v struct{ Type, Status, Message string }
 	switch {
-	case json.Unmarshal(b, (*string)(p)) == nil: // also null, which is no problem
+	case json.Unmarshal(b, (*string)(m)) == nil: // also for null, which leaves m empty
 	case json.Unmarshal(b, &v) != nil || v.Message == "":
-		*p = problem(b)
+		*m = errorMessage(b)
 	default:
-		*p = problem(strings.TrimPrefix(cmp.Or(v.Type, v.Status)+": "+v.Message, ": "))
+		*m = errorMessage(strings.TrimPrefix(cmp.Or(v.Type, v.Status)+": "+v.Message, ": "))
 	}
 	return nil
 }
 
-func parseOpenAI(e sse.Event) (p piece, err error) {
+func parseOpenAI(e sse.Event) (d delta, err error) {
 	c, err := decode[struct {
 		Choices []struct {
 			Delta        struct{ Content string }
 			FinishReason string `json:"finish_reason"`
 		}
-		Usage struct { // in the last chunk, which has no choices
+		Usage struct { // only in the last chunk, which has no choices
 			Input  int `json:"prompt_tokens"`
 			Output int `json:"completion_tokens"`
 		}
 	}](e)
-	p.input, p.output = c.Usage.Input, c.Usage.Output
+	d.input, d.output = c.Usage.Input, c.Usage.Output
 	for _, choice := range c.Choices {
-		p.text += choice.Delta.Content
-		p.note = unless("stop", choice.FinishReason)
+		d.text += choice.Delta.Content
+		d.stopReason = earlyStop(choice.FinishReason, "stop")
 	}
-	return p, err
+	return d, err
 }
 
-func parseResponses(e sse.Event) (p piece, err error) {
+func parseResponses(e sse.Event) (d delta, err error) {
 	switch e.Type {
 	case "response.output_text.delta":
 		c, err := decode[struct{ Delta string }](e)
-		return piece{text: c.Delta}, err
+		return delta{text: c.Delta}, err
 	case "response.completed", "response.incomplete":
 		c, err := decode[struct {
 			Response struct {
@@ -91,16 +93,16 @@ func parseResponses(e sse.Event) (p piece, err error) {
 			}
 		}](e)
 		r := c.Response
-		p = piece{input: r.Usage.Input, output: r.Usage.Output, note: r.Incomplete.Reason}
+		d = delta{input: r.Usage.Input, output: r.Usage.Output, stopReason: r.Incomplete.Reason}
 		if e.Type == "response.incomplete" {
-			p.note = cmp.Or(p.note, "no reason given")
+			d.stopReason = cmp.Or(d.stopReason, "no reason given")
 		}
-		return p, err
+		return d, err
 	}
-	return piece{}, nil // what is being built, and much else
+	return delta{}, nil // other events add nothing
 }
 
-func parseAnthropic(e sse.Event) (p piece, err error) {
+func parseAnthropic(e sse.Event) (d delta, err error) {
 	type tokens struct {
 		Input  int `json:"input_tokens"`
 		Output int `json:"output_tokens"`
@@ -108,13 +110,13 @@ func parseAnthropic(e sse.Event) (p piece, err error) {
 	switch e.Type {
 	case "message_start":
 		c, err := decode[struct{ Message struct{ Usage tokens } }](e)
-		return piece{input: c.Message.Usage.Input, output: c.Message.Usage.Output}, err
+		return delta{input: c.Message.Usage.Input, output: c.Message.Usage.Output}, err
 	case "content_block_delta":
 		c, err := decode[struct{ Delta struct{ Type, Text string } }](e)
 		if c.Delta.Type != "text_delta" {
-			return piece{}, err // what the model thinks, or the input of a tool
+			return delta{}, err // thinking, or the input of a tool
 		}
-		return piece{text: c.Delta.Text}, err
+		return delta{text: c.Delta.Text}, err
 	case "message_delta":
 		c, err := decode[struct {
 			Delta struct {
@@ -122,9 +124,9 @@ func parseAnthropic(e sse.Event) (p piece, err error) {
 			}
 			Usage tokens
 		}](e)
-		return piece{input: c.Usage.Input, output: c.Usage.Output, note: unless("end_turn", c.Delta.StopReason)}, err
+		return delta{input: c.Usage.Input, output: c.Usage.Output, stopReason: earlyStop(c.Delta.StopReason, "end_turn")}, err
 	}
-	return piece{}, nil // ping, the end of a block, and what is new tomorrow
+	return delta{}, nil // other events add nothing
 }
 
 type geminiChunk struct {
@@ -150,27 +152,27 @@ func (c geminiChunk) finishReason() string {
 	return c.Candidates[0].FinishReason
 }
 
-func parseGemini(e sse.Event) (p piece, err error) {
+func parseGemini(e sse.Event) (d delta, err error) {
 	c, err := decode[geminiChunk](e)
 	if err == nil && c.PromptFeedback.BlockReason != "" {
-		err = fmt.Errorf("the prompt was refused: %s", c.PromptFeedback.BlockReason)
+		err = fmt.Errorf("the prompt was blocked: %s", c.PromptFeedback.BlockReason)
 	}
 	for _, candidate := range c.Candidates {
 		for _, part := range candidate.Content.Parts {
 			if !part.Thought {
-				p.text += part.Text
+				d.text += part.Text
 			}
 		}
 	}
 	u := c.UsageMetadata
-	p.input, p.output = u.PromptTokenCount, u.CandidatesTokenCount+u.ThoughtsTokenCount
-	p.note = unless("STOP", c.finishReason())
-	return p, err
+	d.input, d.output = u.PromptTokenCount, u.CandidatesTokenCount+u.ThoughtsTokenCount
+	d.stopReason = earlyStop(c.finishReason(), "STOP")
+	return d, err
 }
 
-// unless returns the reason for which the model stopped unless it is the usual one.
-func unless(usual, reason string) string {
-	if reason == usual {
+// earlyStop returns reason, or "" if it is the normal reason of a model to stop.
+func earlyStop(reason, normal string) string {
+	if reason == normal {
 		return ""
 	}
 	return reason

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// serve starts the embedded server on a free port of the loopback interface. It
-// returns the base URL for all dialects and a function that ends the server.
+// serve starts the embedded server on a free port of the loopback interface. It returns
+// the base URL, which is the same for all dialects, and a function that stops the server.
 func serve(pause time.Duration) (*url.URL, func(), error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -25,7 +25,7 @@ func serve(pause time.Duration) (*url.URL, func(), error) {
 		"POST /messages":          writeAnthropic,
 		"POST /models/{model...}": writeGemini,
 	} {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { play(w, r, write, pause) })
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { sendResponse(w, r, write, pause) })
 	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = srv.Serve(l) }() // returns when stop closes the server
@@ -33,25 +33,26 @@ func serve(pause time.Duration) (*url.URL, func(), error) {
 	return &url.URL{Scheme: "http", Host: l.Addr().String()}, stop, nil
 }
 
-// A writer writes an answer as the blocks of a provider's stream.
+// A writer returns the blocks of a provider's stream for a response with these tokens.
+// input is the number of tokens in the prompt.
 type writer func(tokens []string, input int) []string
 
-// play sends the answer block by block, as a model would that is still writing it.
-func play(w http.ResponseWriter, r *http.Request, write writer, pause time.Duration) {
-	var asked struct { // each dialect uses one of these
+// sendResponse responds to a prompt block by block, with a pause before each block.
+func sendResponse(w http.ResponseWriter, r *http.Request, write writer, pause time.Duration) {
+	var body struct { // each dialect uses one of these members
 		Messages []struct{ Content string }
 		Input    string
 		Contents []struct{ Parts []struct{ Text string } }
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&asked); err != nil {
-		http.Error(w, `{"error":{"message":"post JSON, at most 1 MiB"}}`, http.StatusBadRequest)
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&body); err != nil {
+		http.Error(w, `{"error":{"message":"the request body must be JSON of at most 1 MiB"}}`, http.StatusBadRequest)
 		return
 	}
-	prompt := []string{asked.Input}
-	for _, m := range asked.Messages {
+	prompt := []string{body.Input}
+	for _, m := range body.Messages {
 		prompt = append(prompt, m.Content)
 	}
-	for _, c := range asked.Contents {
+	for _, c := range body.Contents {
 		for _, p := range c.Parts {
 			prompt = append(prompt, p.Text)
 		}
@@ -59,28 +60,28 @@ func play(w http.ResponseWriter, r *http.Request, write writer, pause time.Durat
 	words := strings.Fields(strings.Join(prompt, " "))
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	for _, block := range write(compose(words), len(words)) {
+	for _, block := range write(makeTokens(words), len(words)) {
 		select {
 		case <-time.After(pause):
 		case <-r.Context().Done():
 			return
 		}
 		if _, err := io.WriteString(w, block); err != nil || http.NewResponseController(w).Flush() != nil {
-			return // the client has gone
+			return // the client disconnected
 		}
 	}
 }
 
-// compose returns the tokens of the answer, which are words here.
-func compose(prompt []string) []string {
-	return strings.SplitAfter(fmt.Sprintf("You wrote “%.40s”, and I am only a loop that sends one word after the other. "+
-		"Every word travels in an event of its own, so you can read the first while the last is not yet written. "+
-		"To get an answer that is worth more, name a real server with -url. 再见 👋",
+// makeTokens returns the tokens of the response, one for each word.
+func makeTokens(prompt []string) []string {
+	return strings.SplitAfter(fmt.Sprintf("You wrote “%.40s”. I am only a loop that sends one word at a time. "+
+		"Every word is a separate event, so you can read the first word before the last one is written. "+
+		"For a response from a model, name its server with -url. 再见 👋",
 		strings.Join(prompt, " ")), " ")
 }
 
 func quote(s string) string {
-	b, _ := json.Marshal(s) // a string always can be
+	b, _ := json.Marshal(s) // cannot fail for a string
 	return string(b)
 }
 
@@ -101,7 +102,7 @@ func writeOpenAI(tokens []string, input int) []string {
 	return append(blocks, choice(`{}`, `"stop"`), chunk("", usage), "data: [DONE]\n\n")
 }
 
-// named returns a block of an API that names its events, and repeats the name in the data.
+// named returns a block whose event field and data both contain the name of the event.
 func named(name, rest string, args ...any) string {
 	return "event: " + name + "\ndata: {\"type\":\"" + name + `"` + fmt.Sprintf(rest, args...) + "}\n\n"
 }
@@ -111,7 +112,7 @@ func writeResponses(tokens []string, input int) []string {
 		`"incomplete_details":null,"model":"demo","output":[%s],"usage":%s}`
 	const item = `{"id":"msg_demo","type":"message","status":"%s","role":"assistant","content":[%s]}`
 	text := `{"type":"output_text","annotations":[],"text":` + quote(strings.Join(tokens, "")) + `}`
-	whole := fmt.Sprintf(item, "completed", text)
+	completed := fmt.Sprintf(item, "completed", text)
 	usage := fmt.Sprintf(`{"input_tokens":%d,"output_tokens":%d,"total_tokens":%d}`,
 		input, len(tokens), input+len(tokens))
 	blocks := []string{
@@ -124,8 +125,8 @@ func writeResponses(tokens []string, input int) []string {
 			`,"item_id":"msg_demo","output_index":0,"content_index":0,"delta":%s`, quote(token)))
 	}
 	return append(blocks,
-		named("response.output_item.done", `,"output_index":0,"item":%s`, whole),
-		named("response.completed", response, "completed", whole, usage))
+		named("response.output_item.done", `,"output_index":0,"item":%s`, completed),
+		named("response.completed", response, "completed", completed, usage))
 }
 
 func writeAnthropic(tokens []string, input int) []string {
@@ -146,7 +147,8 @@ func writeAnthropic(tokens []string, input int) []string {
 		named("message_stop", ""))
 }
 
-// writeGemini ends lines with CRLF and names no events. The first part is a thought.
+// writeGemini returns blocks without event names whose lines end with CRLF. The first
+// part of the response is a thought.
 func writeGemini(tokens []string, input int) []string {
 	chunk := func(parts, finish string, output int) string {
 		return fmt.Sprintf(`data: {"candidates":[{"content":{"parts":[%s],"role":"model"}%s,"index":0}],`+
