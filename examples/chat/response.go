@@ -17,7 +17,7 @@ import (
 	"github.com/fetchsse/sse"
 )
 
-// A response counts the parts of a response that have arrived so far.
+// A response records the progress of one response.
 type response struct {
 	events, deltas, chars int
 	first                 time.Duration // from the request to the first text

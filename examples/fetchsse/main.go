@@ -1,10 +1,11 @@
-// Fetchsse shows event streams at work. Without arguments it starts a small server
-// on a free loopback port and reads two streams from it: the answer to a POST, and a
-// feed that loses its connection twice and no event.
+// Fetchsse demonstrates event streams. Without arguments it starts a small server on a
+// free loopback port and reads two streams from it: the response to a POST, and a feed
+// that disconnects twice without losing an event.
 //
 //	go run ./examples/fetchsse
 //
-// With -url it reads from any other server, once or, with -subscribe, until Ctrl-C:
+// With -url it reads a response from another server. With -subscribe it also reconnects
+// until Ctrl-C:
 //
 //	go run ./examples/fetchsse -url https://example.com/chat -H "Authorization: Bearer x" -d '{"content":"xxx"}'
 package main
@@ -40,7 +41,7 @@ const (
 	success     = 0
 	failure     = 1
 	usage       = 2
-	interrupted = 130 // what shells give to a program that Ctrl-C has ended
+	interrupted = 130 // as shells report a program that Ctrl-C has ended
 )
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.Is(err, flag.ErrHelp):
 		return success
 	case err != nil:
-		return usage // the flag package has said what is wrong
+		return usage // parse has printed the error
 	}
 	var err error
 	if p.call.url == "" {
@@ -61,25 +62,25 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err == nil:
 		return success
 	case ctx.Err() != nil:
-		fmt.Fprintln(stdout, "cancelled:", err)
+		fmt.Fprintln(stdout, "canceled:", err)
 		return interrupted
 	}
 	fmt.Fprintln(stderr, "error:", err)
 	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok && len(refusal.Body) > 0 {
-		const most = 1 << 10
-		fmt.Fprintf(stderr, "%s\n", refusal.Body[:min(len(refusal.Body), most)])
+		const maxBody = 1 << 10
+		fmt.Fprintf(stderr, "%s\n", refusal.Body[:min(len(refusal.Body), maxBody)])
 	}
 	return failure
 }
 
-// A program is what the flags say, and where to print.
+// A program holds the values of the flags and the output.
 type program struct {
 	out      io.Writer
 	interval time.Duration
 	call     call
 }
 
-// A call is a request and how to read its answer.
+// A call describes a request and how to read its response.
 type call struct {
 	url, method string
 	header      http.Header
@@ -96,11 +97,11 @@ func (p *program) parse(args []string, stdin io.Reader, stderr io.Writer) error 
 	flags.StringVar(&p.call.url, "url", "", "read from this `URL` instead of the demo server")
 	flags.StringVar(&p.call.method, "X", "", "`method` of the request (default GET, or POST with -d)")
 	flags.StringVar(&p.call.done, "done", "", "`data` of the event that completes the stream, such as [DONE]")
-	flags.BoolVar(&p.call.subscribe, "subscribe", false, "reconnect until the server says that it is over, or Ctrl-C")
+	flags.BoolVar(&p.call.subscribe, "subscribe", false, "reconnect until the server ends the subscription, or Ctrl-C")
 	flags.Func("H", "`header` of the request, as \"Key: value\"; can be repeated", func(s string) error {
 		key, value, ok := strings.Cut(s, ":")
 		if !ok {
-			return errors.New("there is no colon")
+			return errors.New("missing colon")
 		}
 		p.call.header.Add(key, strings.TrimSpace(value))
 		return nil
@@ -116,7 +117,7 @@ func (p *program) parse(args []string, stdin io.Reader, stderr io.Writer) error 
 	if flags.NArg() == 0 && (p.call.url != "" || onlyInterval(flags)) {
 		return nil
 	}
-	err := errors.New("give -url, too: nothing but -interval changes the demo")
+	err := errors.New("missing -url; the demo accepts only -interval")
 	if flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
@@ -125,8 +126,8 @@ func (p *program) parse(args []string, stdin io.Reader, stderr io.Writer) error 
 	return err
 }
 
-// onlyInterval reports whether the flags are ones of the demo. The others would be
-// without effect there, which is a mistake to point out.
+// onlyInterval reports whether no flag other than -interval is set. The demo ignores the
+// other flags.
 func onlyInterval(flags *flag.FlagSet) bool {
 	only := true
 	flags.Visit(func(f *flag.Flag) { only = only && f.Name == "interval" })
@@ -144,8 +145,8 @@ func readBody(s string, stdin io.Reader) ([]byte, error) {
 	}
 }
 
-// demo reads a response and a feed from the demo server, and checks that every event
-// of the feed has come.
+// demo reads a response and a feed from the demo server. It checks that the feed delivered
+// every event once.
 func (p *program) demo(ctx context.Context) error {
 	url, stop, err := serve(p.interval)
 	if err != nil {
@@ -168,7 +169,7 @@ func (p *program) demo(ctx context.Context) error {
 	if err := inOrder(ids, feed); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.out, "events 1 to %d have come in order: none was lost, none came twice\n", feed)
+	fmt.Fprintf(p.out, "received events 1 to %d in order, without losses or duplicates\n", feed)
 	return nil
 }
 
@@ -176,18 +177,18 @@ func (p *program) demo(ctx context.Context) error {
 func inOrder(ids []string, n int) error {
 	for i, id := range ids {
 		if id != strconv.Itoa(i+1) {
-			return fmt.Errorf("event %q has come where %d was due", id, i+1)
+			return fmt.Errorf("got event %q, want %d", id, i+1)
 		}
 	}
 	if len(ids) != n {
-		return fmt.Errorf("%d events have come instead of %d", len(ids), n)
+		return fmt.Errorf("got %d events, want %d", len(ids), n)
 	}
 	return nil
 }
 
-// read makes the call, prints the events as they come and returns their IDs.
+// read sends the request of c, prints the events as they arrive, and returns their IDs.
 func (p *program) read(ctx context.Context, c call) (ids []string, err error) {
-	req, err := c.request(ctx)
+	req, err := c.newRequest(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -213,13 +214,14 @@ func (p *program) read(ctx context.Context, c call) (ids []string, err error) {
 	return ids, nil
 }
 
-func (c call) request(ctx context.Context) (*http.Request, error) {
+// newRequest returns the request of the call.
+func (c call) newRequest(ctx context.Context) (*http.Request, error) {
 	method := cmp.Or(c.method, http.MethodGet)
 	if c.method == "" && c.body != nil {
 		method = http.MethodPost
 	}
-	// From a bytes.Reader the request gets a GetBody, which a reconnect needs to
-	// send it again.
+	// NewRequest sets GetBody for a bytes.Reader. A reconnect needs it to send the
+	// request again.
 	req, err := http.NewRequestWithContext(ctx, method, c.url, bytes.NewReader(c.body))
 	if err != nil {
 		return nil, err
@@ -228,13 +230,13 @@ func (c call) request(ctx context.Context) (*http.Request, error) {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	maps.Copy(req.Header, c.header)
-	req.Host = c.header.Get("Host") // net/http takes it from here
+	req.Host = c.header.Get("Host") // net/http ignores Host in req.Header
 	return req, nil
 }
 
-// trace prints the life of the connections.
+// trace returns hooks that print each step of the connections.
 func (p *program) trace() *sse.Trace {
-	var closed error // why the last connection ended
+	var closed error // error of the last disconnect
 	return &sse.Trace{
 		Request: func(req *http.Request) {
 			fmt.Fprintf(p.out, "request: %s %s://%s%s\n", req.Method, req.URL.Scheme, req.URL.Host, req.URL.Path)
@@ -247,10 +249,10 @@ func (p *program) trace() *sse.Trace {
 		Open: func(resp *http.Response) { fmt.Fprintln(p.out, "open:", resp.Status) },
 		Disconnect: func(err error) {
 			closed = err
-			fmt.Fprintln(p.out, "close:", ending(err))
+			fmt.Fprintln(p.out, "close:", closeReason(err))
 		},
 		Wait: func(a sse.Attempt) {
-			if a.Err != closed { // an attempt that opened nothing
+			if a.Err != closed { // the attempt did not open a connection
 				fmt.Fprintln(p.out, "failed:", a.Err)
 			}
 			fmt.Fprintln(p.out, "wait:", a.Delay.Round(time.Millisecond))
@@ -258,10 +260,10 @@ func (p *program) trace() *sse.Trace {
 	}
 }
 
-// ending says how a connection ended.
-func ending(err error) string {
+// closeReason returns the reason for a disconnect. A nil error means a clean end.
+func closeReason(err error) string {
 	if err == nil {
-		return "the end of the response"
+		return "end of response"
 	}
 	return err.Error()
 }

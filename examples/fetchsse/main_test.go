@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// execute runs the program to its end.
+// execute runs the program and returns its exit status and output.
 func execute(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -37,7 +37,7 @@ func TestDemo(t *testing.T) {
 		`message: {"id":2,X,"body":{"content":"xxx"}}`,
 		`message: {"id":3,X,"body":{"content":"xxx"}}`,
 		`message: {"id":4,X,"body":{"content":"xxx"}}`,
-		`close: the end of the response`,
+		`close: end of response`,
 		``,
 		`request: GET http://X/feed`,
 		`open: 200 OK`,
@@ -60,8 +60,8 @@ func TestDemo(t *testing.T) {
 		`message 7: news 7`,
 		`message 8: news 8`,
 		`message 9: news 9`,
-		`close: the end of the response`,
-		`events 1 to 9 have come in order: none was lost, none came twice`,
+		`close: end of response`,
+		`received events 1 to 9 in order, without losses or duplicates`,
 		``,
 	}, "\n"), changing.ReplaceAllString(stdout, "X"))
 }
@@ -72,7 +72,7 @@ func TestInOrder(t *testing.T) {
 		"one lost":      {"1", "3"},
 		"one twice":     {"1", "2", "2", "3"},
 		"the last lost": {"1", "2"},
-		"one too many":  {"1", "2", "3", "4"},
+		"one extra":     {"1", "2", "3", "4"},
 		"out of order":  {"2", "1", "3"},
 		"none":          nil,
 	} {
@@ -80,7 +80,7 @@ func TestInOrder(t *testing.T) {
 	}
 }
 
-// mirror answers with an event that shows the request.
+// mirror responds with an event that describes the request.
 func mirror(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -123,12 +123,12 @@ func TestSubscribe(t *testing.T) {
 			fmt.Fprint(w, "retry: 1\nid: 1\ndata: x\n\n")
 			return
 		}
-		w.WriteHeader(http.StatusNoContent) // the server says that it is over
+		w.WriteHeader(http.StatusNoContent) // ends the subscription
 	}))
 	defer srv.Close()
 	code, stdout, stderr := execute(t, "", "-subscribe", "-url", srv.URL)
 	require.Equal(t, success, code, stderr)
-	require.Contains(t, stdout, "message 1: x\nclose: the end of the response\nwait: 1ms\n")
+	require.Contains(t, stdout, "message 1: x\nclose: end of response\nwait: 1ms\n")
 	require.Contains(t, stdout, "Last-Event-ID: 1\n")
 }
 
@@ -171,7 +171,7 @@ func TestUsage(t *testing.T) {
 	require.Equal(t, success, code)
 }
 
-// A watcher cancels as soon as a text was printed, as a user would with Ctrl-C.
+// A watcher cancels when a text is printed, as a user does with Ctrl-C.
 type watcher struct {
 	bytes.Buffer
 	text   string
@@ -188,7 +188,7 @@ func (w *watcher) Write(b []byte) (int, error) {
 
 func TestCancel(t *testing.T) {
 	for _, text := range []string{
-		"request: POST", // before there is an answer
+		"request: POST", // before a response arrives
 		"open:",
 		"message: ",
 		"message 1: ",
@@ -201,8 +201,8 @@ func TestCancel(t *testing.T) {
 			var errs bytes.Buffer
 			require.Equal(t, interrupted, run(ctx, []string{"-interval", "2ms"}, nil, out, &errs))
 			require.Empty(t, errs.String())
-			require.Contains(t, out.String(), "\ncancelled: context canceled\n")
-			require.NotContains(t, out.String(), "events 1 to")
+			require.Contains(t, out.String(), "\ncanceled: context canceled\n")
+			require.NotContains(t, out.String(), "received events")
 		})
 	}
 }

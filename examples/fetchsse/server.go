@@ -13,12 +13,12 @@ import (
 
 const (
 	echoes = 4 // events of POST /fetch-sse
-	feed   = 9 // events of GET /feed,
-	gulp   = 3 // of which one connection brings so many
+	feed   = 9 // events of GET /feed
+	batch  = 3 // events of GET /feed on one connection
 )
 
 // serve starts the demo server on a free port of the loopback interface. It returns
-// the server's address and a function that ends it.
+// the server's URL and a function that stops it.
 func serve(interval time.Duration) (string, func(), error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -37,14 +37,14 @@ func serve(interval time.Duration) (string, func(), error) {
 type echo struct {
 	ID   int             `json:"id"`
 	Time time.Time       `json:"time"`
-	Body json.RawMessage `json:"body"` // what was posted
+	Body json.RawMessage `json:"body"` // body of the request
 }
 
-// serveEcho answers with events that echo what was posted, one each interval.
+// serveEcho responds with events that contain the body of the request, one per interval.
 func serveEcho(w http.ResponseWriter, r *http.Request, interval time.Duration) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
 	if err != nil || !json.Valid(body) {
-		http.Error(w, "post JSON, at most 64 KiB", http.StatusBadRequest)
+		http.Error(w, "the request body must be JSON of at most 64 KiB", http.StatusBadRequest)
 		return
 	}
 	if !begin(w) {
@@ -58,44 +58,44 @@ func serveEcho(w http.ResponseWriter, r *http.Request, interval time.Duration) {
 	}
 }
 
-// serveFeed sends the events after the client's Last-Event-ID. It drops every
-// connection but the last: the first one by a clean end, the second in the middle of
-// an event, as a crash or a lost network would.
+// serveFeed sends the events after the client's Last-Event-ID. The first connection ends
+// cleanly. The second is cut in the middle of an event, as by a crash or a network
+// failure. The third sends the end of the feed.
 func serveFeed(w http.ResponseWriter, r *http.Request, interval time.Duration) {
-	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // without one, from the start
-	retry := max(interval, time.Millisecond)               // when the client is to come back
+	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // 0 if the header is missing
+	retry := max(interval, time.Millisecond)               // reconnection time
 	if !begin(w) || !send(w, "retry: %d\n\n", retry.Milliseconds()) {
 		return
 	}
-	for id := last + 1; id <= min(last+gulp, feed); id++ {
+	for id := last + 1; id <= min(last+batch, feed); id++ {
 		if !pause(r.Context(), interval) || !send(w, "id: %d\ndata: news %d\n\n", id, id) {
 			return
 		}
 	}
-	switch last + gulp {
-	case gulp:
+	switch last + batch {
+	case batch:
 		return
-	case 2 * gulp:
-		send(w, "id: %d\ndata: half of the ne", last+gulp+1)
+	case 2 * batch:
+		send(w, "id: %d\ndata: half of the ne", last+batch+1)
 		panic(http.ErrAbortHandler) // cuts the connection and logs nothing
 	}
 	send(w, "data: %s\n\n", feedEnd)
 }
 
-// feedEnd is the data of the event that ends the feed. Without such a word, a client
-// cannot tell the end of a feed from a lost connection.
+// feedEnd is the data of the event that ends the feed. Without it, a client cannot
+// distinguish the end of the feed from a lost connection.
 const feedEnd = "[END]"
 
-// begin sends the headers of an event stream, so that the client knows at once that
-// its request was accepted.
+// begin sends the headers of an event stream immediately. It reports whether the client
+// is still connected.
 func begin(w http.ResponseWriter) bool {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	return http.NewResponseController(w).Flush() == nil
 }
 
-// send writes and flushes a piece of the stream. It reports false when the client
-// has gone.
+// send writes and flushes a part of the stream. It reports whether the client is still
+// connected.
 func send(w http.ResponseWriter, format string, args ...any) bool {
 	if _, err := fmt.Fprintf(w, format, args...); err != nil {
 		return false
@@ -103,7 +103,7 @@ func send(w http.ResponseWriter, format string, args ...any) bool {
 	return http.NewResponseController(w).Flush() == nil
 }
 
-// pause waits for d and reports false when the client has gone.
+// pause waits for d. It reports whether the client is still connected.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):
