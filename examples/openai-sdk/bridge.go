@@ -18,30 +18,31 @@ import (
 	"github.com/openai/openai-go/v3/packages/ssestream"
 )
 
-// Open asks as client.Chat.Completions.NewStreaming does, with the client's key, URL,
-// middleware and retries, and returns the answer as a stream:
+// Open sends the same request as client.Chat.Completions.NewStreaming, with the client's
+// key, URL, middleware and retries. It returns the response as a stream:
 //
 //	stream, err := Open(ctx, client, params, sse.WithIdleTimeout(time.Minute))
 //	…
 //	for chunk, err := range sse.Decode[openai.ChatCompletionChunk](stream) {
 //
-// An answer without its [DONE] is a *sse.TruncatedError, a chunk over 1 MiB
-// sse.ErrEventTooLarge, five minutes of silence sse.ErrIdleTimeout, an error that the
-// server reports in the stream a *sse.EventError around the SDK's own
-// *ssestream.StreamError, and an answer that is no event stream a *sse.ResponseError.
-// opts change these defaults. A status from 400 on is the SDK's *openai.Error.
+// A response that is not an event stream is a *sse.ResponseError, and a response without
+// [DONE] is a *sse.TruncatedError. A chunk over 1 MiB is sse.ErrEventTooLarge, and five
+// minutes of silence are sse.ErrIdleTimeout. If the server reports an error in the
+// stream, the error is a *sse.EventError that wraps the SDK's *ssestream.StreamError.
+// opts override these defaults. For a status of 400 or more, Open returns the SDK's
+// *openai.Error.
 //
-// The stream ends with ctx. Mind two limits that are not of this kind:
-//   - The SDK sends a request up to three times, also when it got no answer: the server
-//     may then have worked, and billed, twice. [option.WithMaxRetries](0) prevents that.
-//     Once an answer has begun, nobody sends anything again.
-//   - [option.WithRequestTimeout] and the Timeout of an http.Client include the body:
-//     they cut a long answer off, with [context.DeadlineExceeded] in the error. Bound the
-//     whole with ctx, and the silence with [sse.WithIdleTimeout].
+// The stream ends when ctx is done. Two limits of the SDK apply as well:
+//   - The SDK sends a request up to three times, even if no response arrived. The server
+//     may then process and charge it more than once. [option.WithMaxRetries](0) prevents
+//     that. After the response has started, the request is not sent again.
+//   - [option.WithRequestTimeout] and the Timeout of an http.Client include the time to
+//     read the body. They interrupt a long response with [context.DeadlineExceeded]. Use
+//     ctx to limit the complete response and [sse.WithIdleTimeout] to limit its silence.
 func Open(ctx context.Context, client openai.Client, params openai.ChatCompletionNewParams, opts ...sse.Option) (*sse.Stream, error) {
 	var resp *http.Response
-	err := client.Post(ctx, "chat/completions", params, &resp, // the SDK hands the response over as it came
-		option.WithJSONSet("stream", true), // params have no such field
+	err := client.Post(ctx, "chat/completions", params, &resp, // the SDK does not read the response
+		option.WithJSONSet("stream", true), // params has no such field
 		option.WithHeader("Accept", "text/event-stream"))
 	if err != nil {
 		return nil, err
@@ -49,20 +50,20 @@ func Open(ctx context.Context, client openai.Client, params openai.ChatCompletio
 	return sse.FromResponse(resp, withDefaults(opts)...)
 }
 
-// Guard does the same for code that calls client.Chat.Completions.NewStreaming and is to
-// stay as it is. It is an option of a client or of a call:
+// Guard returns an option with the checks of [Open] for code that calls
+// client.Chat.Completions.NewStreaming. It is an option of a client or of a call:
 //
 //	client := openai.NewClient(Guard())
 //
-// The errors are those of [Open], and come from stream.Err. What NewStreaming cannot tell
-// from Chat.Completions.New passes untouched: an answer that is no event stream, which the
-// SDK takes for a whole answer without chunks.
+// The errors of Open are returned by stream.Err. Guard does not check a response that is
+// not an event stream, because it may be the response to Chat.Completions.New. The SDK
+// accepts it as a complete response without chunks.
 //
-// It hands the SDK a body in which whole events are written anew, so that each is parsed
-// twice. [ssestream.RegisterDecoder] would save that, but is too blunt: a decoder is for
-// all clients of the process and sees nothing but the body, while not every API ends its
-// streams with [DONE]: an answer of the Responses API is complete with response.completed,
-// and would count as truncated.
+// Guard replaces the response body with one that contains only complete events, so each
+// event is parsed twice. A decoder for [ssestream.RegisterDecoder] would parse it once,
+// but it applies to all clients of the process and sees only the body. Streams of other
+// APIs do not end with [DONE]: a response of the Responses API ends with
+// response.completed, and the decoder would report it as truncated.
 func Guard(opts ...sse.Option) option.RequestOption {
 	opts = withDefaults(opts)
 	return option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
@@ -70,32 +71,34 @@ func Guard(opts ...sse.Option) option.RequestOption {
 		if err != nil || !isChatStream(req, resp) {
 			return resp, err
 		}
-		// An error of the middleware would have the SDK ask again; one of the body has not.
+		// The SDK retries after an error of the middleware, but not after an error of the
+		// body.
 		stream, err := sse.FromResponse(resp, opts...)
-		guarded := *resp // a copy: the body of resp is still the stream's
+		guarded := *resp // a copy, because the stream reads resp.Body
 		guarded.Body = &guardedBody{stream: stream, err: err}
 		return &guarded, nil
 	})
 }
 
-// withDefaults returns the options of a Chat Completions stream; those of the caller win.
+// withDefaults returns the options of a Chat Completions stream, followed by opts, which
+// override them.
 func withDefaults(opts []sse.Option) []sse.Option {
 	return slices.Concat([]sse.Option{
 		sse.WithDone("[DONE]"),
-		sse.WithEventError(failure),
-		sse.WithIdleTimeout(5 * time.Minute), // some models think for minutes before they speak
+		sse.WithEventError(eventError),
+		sse.WithIdleTimeout(5 * time.Minute), // some models think for minutes before the first token
 		sse.WithMaxEventSize(1 << 20),        // a chunk has a few hundred bytes
 	}, opts)
 }
 
-// failure returns the error that an event reports, if it does.
-func failure(e sse.Event) error {
-	var v struct{ Error *json.RawMessage } // nil if it is null, too
+// eventError returns the error that an event reports, or nil.
+func eventError(e sse.Event) error {
+	var v struct{ Error *json.RawMessage } // nil if the member is missing or null
 	if json.Unmarshal([]byte(e.Data), &v) != nil || v.Error == nil {
 		return nil
 	}
 	var reason struct{ Message string }
-	_ = json.Unmarshal(*v.Error, &reason) // some servers send a mere string
+	_ = json.Unmarshal(*v.Error, &reason) // some servers send a string
 	return &ssestream.StreamError{
 		Message: cmp.Or(reason.Message, string(*v.Error)),
 		Event:   ssestream.Event{Type: e.Type, Data: []byte(e.Data)},
@@ -109,11 +112,12 @@ func isChatStream(req *http.Request, resp *http.Response) bool {
 		strings.HasSuffix(req.URL.Path, "/chat/completions")
 }
 
-// A guardedBody is a response body that has the events of a stream and ends with its
-// error. [DONE] is not among them; the SDK takes the end of the body for the same.
+// A guardedBody is a response body that contains the events of a stream and ends with the
+// stream's error. It does not contain [DONE]; the SDK treats the end of the body in the
+// same way.
 type guardedBody struct {
-	stream *sse.Stream // nil if err says why
-	err    error
+	stream *sse.Stream // nil if FromResponse returned an error
+	err    error       // sticky error
 	unread bytes.Buffer
 }
 
@@ -133,7 +137,7 @@ func (b *guardedBody) Read(p []byte) (int, error) {
 
 func (b *guardedBody) Close() error {
 	if b.stream == nil {
-		return nil // FromResponse has closed the response
+		return nil // FromResponse has closed the response body
 	}
 	return b.stream.Close()
 }

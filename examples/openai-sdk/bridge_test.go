@@ -19,14 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A way asks and returns the text of the answer.
-type way func(ctx context.Context, opts ...option.RequestOption) (string, error)
+// A reader sends a prompt and returns the text of the response.
+type reader func(ctx context.Context, opts ...option.RequestOption) (string, error)
 
-// byOpen and byGuard are the two ways of the bridge, bySDK is that without it.
+// withOpen and withGuard use the bridge. withSDK uses the SDK alone.
 
-func byOpen(limits ...sse.Option) way {
+func withOpen(limits ...sse.Option) reader {
 	return func(ctx context.Context, opts ...option.RequestOption) (string, error) {
-		stream, err := Open(ctx, openai.NewClient(opts...), question(), limits...)
+		stream, err := Open(ctx, openai.NewClient(opts...), newParams(), limits...)
 		if err != nil {
 			return "", err
 		}
@@ -41,15 +41,15 @@ func byOpen(limits ...sse.Option) way {
 	}
 }
 
-func byGuard(limits ...sse.Option) way {
+func withGuard(limits ...sse.Option) reader {
 	return func(ctx context.Context, opts ...option.RequestOption) (string, error) {
-		return bySDK(ctx, append(opts, Guard(limits...))...)
+		return withSDK(ctx, append(opts, Guard(limits...))...)
 	}
 }
 
-func bySDK(ctx context.Context, opts ...option.RequestOption) (string, error) {
+func withSDK(ctx context.Context, opts ...option.RequestOption) (string, error) {
 	client := openai.NewClient(opts...)
-	stream := client.Chat.Completions.NewStreaming(ctx, question())
+	stream := client.Chat.Completions.NewStreaming(ctx, newParams())
 	defer stream.Close()
 	var text strings.Builder
 	for stream.Next() {
@@ -58,21 +58,21 @@ func bySDK(ctx context.Context, opts ...option.RequestOption) (string, error) {
 	return text.String(), stream.Err()
 }
 
-func question() openai.ChatCompletionNewParams {
+func newParams() openai.ChatCompletionNewParams {
 	return openai.ChatCompletionNewParams{
 		Model:    "demo",
 		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Hello!")},
 	}
 }
 
-// bothWays runs test with each of the two ways, which are to behave the same.
-func bothWays(t *testing.T, test func(t *testing.T, by func(...sse.Option) way)) {
-	t.Run("Open", func(t *testing.T) { test(t, byOpen) })
-	t.Run("Guard", func(t *testing.T) { test(t, byGuard) })
+// testBoth runs test with Open and with Guard, which must behave the same.
+func testBoth(t *testing.T, test func(t *testing.T, newReader func(...sse.Option) reader)) {
+	t.Run("Open", func(t *testing.T) { test(t, withOpen) })
+	t.Run("Guard", func(t *testing.T) { test(t, withGuard) })
 }
 
-// server starts a server that answers every request with script, and returns it with
-// the options of a client of it.
+// server starts a server that serves every request with script. It returns the server and
+// the options of its clients.
 func server(t *testing.T, script ssetest.Script) (*ssetest.Server, []option.RequestOption) {
 	t.Helper()
 	srv := ssetest.NewServer(t, ssetest.InOrder(script), ssetest.Loopback())
@@ -83,27 +83,27 @@ func server(t *testing.T, script ssetest.Script) (*ssetest.Server, []option.Requ
 	}
 }
 
-// ask asks a server that answers with script.
-func ask(t *testing.T, w way, script ...ssetest.Step) (string, error) {
+// readScript reads a response from a server that serves script.
+func readScript(t *testing.T, read reader, script ...ssetest.Step) (string, error) {
 	t.Helper()
 	_, opts := server(t, script)
-	return w(t.Context(), opts...)
+	return read(t.Context(), opts...)
 }
 
-// The pieces of answers.
+// Parts of responses.
 var (
 	morning = ssetest.Raw(content("Good") + content(" morning!"))
 	done    = ssetest.Data("[DONE]")
 )
 
-func TestWhole(t *testing.T) {
-	bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
+func TestComplete(t *testing.T) {
+	testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
 		srv, opts := server(t, ssetest.Script{ssetest.Comment("wait"), morning, done})
-		text, err := by()(t.Context(), opts...)
+		text, err := newReader()(t.Context(), opts...)
 		require.NoError(t, err)
 		require.Equal(t, "Good morning!", text)
 
-		// The request is the SDK's.
+		// The request is the request of the SDK.
 		require.Len(t, srv.Requests(), 1)
 		req := srv.Requests()[0]
 		require.Equal(t, "/v1/chat/completions", req.Path)
@@ -112,7 +112,7 @@ func TestWhole(t *testing.T) {
 	})
 }
 
-func TestCut(t *testing.T) {
+func TestTruncated(t *testing.T) {
 	ends := map[string]ssetest.Script{
 		"before [DONE]":  {morning},
 		"within a chunk": {morning, ssetest.Raw(`data: {"id":`)},
@@ -120,8 +120,8 @@ func TestCut(t *testing.T) {
 	}
 	for name, script := range ends {
 		t.Run(name, func(t *testing.T) {
-			bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
-				text, err := ask(t, by(), script...)
+			testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
+				text, err := readScript(t, newReader(), script...)
 				require.Equal(t, "Good morning!", text)
 				cut := new(sse.TruncatedError)
 				require.ErrorAs(t, err, &cut)
@@ -131,25 +131,24 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// This is what the bridge is for: the SDK takes the end of the response for the end of
-// the answer.
-func TestCutWithoutBridge(t *testing.T) {
-	text, err := ask(t, bySDK, morning, ssetest.Raw(`data: {"id":`))
+// Without the bridge, the SDK accepts a truncated response as complete.
+func TestTruncatedWithoutBridge(t *testing.T) {
+	text, err := readScript(t, withSDK, morning, ssetest.Raw(`data: {"id":`))
 	require.NoError(t, err)
 	require.Equal(t, "Good morning!", text)
 }
 
 func TestTooLarge(t *testing.T) {
-	bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
-		text, err := ask(t, by(sse.WithMaxEventSize(1<<10)), morning, ssetest.Raw(content(strings.Repeat("x", 1<<10))), done)
+	testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
+		text, err := readScript(t, newReader(sse.WithMaxEventSize(1<<10)), morning, ssetest.Raw(content(strings.Repeat("x", 1<<10))), done)
 		require.ErrorIs(t, err, sse.ErrEventTooLarge)
 		require.Equal(t, "Good morning!", text)
 	})
 }
 
 func TestSilence(t *testing.T) {
-	bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
-		text, err := ask(t, by(sse.WithIdleTimeout(50*time.Millisecond)), morning, ssetest.Stall())
+	testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
+		text, err := readScript(t, newReader(sse.WithIdleTimeout(50*time.Millisecond)), morning, ssetest.Stall())
 		require.ErrorIs(t, err, sse.ErrIdleTimeout)
 		require.Equal(t, "Good morning!", text)
 	})
@@ -161,31 +160,31 @@ func TestErrorEvent(t *testing.T) {
 		`{"error":"overloaded"}`:                        `"overloaded"`,
 	}
 	for data, message := range messages {
-		bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
-			text, err := ask(t, by(), morning, ssetest.Data(data))
+		testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
+			text, err := readScript(t, newReader(), morning, ssetest.Data(data))
 			require.Equal(t, "Good morning!", text)
-			failed := new(sse.EventError)
-			require.ErrorAs(t, err, &failed)
-			require.EqualError(t, failed.Err, message)
+			reported := new(sse.EventError)
+			require.ErrorAs(t, err, &reported)
+			require.EqualError(t, reported.Err, message)
 
-			// Code that looks for the SDK's error finds it.
-			theirs := new(ssestream.StreamError)
-			require.ErrorAs(t, err, &theirs)
-			require.JSONEq(t, data, string(theirs.Event.Data))
+			// The tree contains the SDK's error as well.
+			sdkErr := new(ssestream.StreamError)
+			require.ErrorAs(t, err, &sdkErr)
+			require.JSONEq(t, data, string(sdkErr.Event.Data))
 		})
 	}
 }
 
-// Some servers send the member without an error. The SDK alone, and thus Guard, takes it
-// for one.
+// Some servers send "error":null, which is not an error. The SDK treats it as one, and so
+// does Guard.
 func TestNoError(t *testing.T) {
-	_, err := ask(t, byOpen(), ssetest.Raw(chunk(`"choices":[],"error":null`)), done)
+	_, err := readScript(t, withOpen(), ssetest.Raw(chunk(`"choices":[],"error":null`)), done)
 	require.NoError(t, err)
 }
 
 func TestRefused(t *testing.T) {
-	bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
-		_, err := ask(t, by(), ssetest.Answer(http.StatusUnauthorized, "Content-Type", "application/json"),
+	testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
+		_, err := readScript(t, newReader(), ssetest.Answer(http.StatusUnauthorized, "Content-Type", "application/json"),
 			ssetest.Raw(`{"error":{"message":"no such key"}}`))
 		refusal := new(openai.Error)
 		require.ErrorAs(t, err, &refusal)
@@ -193,77 +192,77 @@ func TestRefused(t *testing.T) {
 	})
 }
 
-func TestNoEventStream(t *testing.T) {
+func TestNotEventStream(t *testing.T) {
 	page := []ssetest.Step{ssetest.Answer(http.StatusOK, "Content-Type", "text/html"), ssetest.Raw("<p>Please log in.")}
-	_, err := ask(t, byOpen(), page...)
+	_, err := readScript(t, withOpen(), page...)
 	refusal := new(sse.ResponseError)
 	require.ErrorAs(t, err, &refusal)
 
-	text, err := ask(t, byGuard(), page...) // Guard cannot see that a stream was asked for
+	text, err := readScript(t, withGuard(), page...) // Guard does not know that the request was for a stream
 	require.NoError(t, err)
 	require.Empty(t, text)
 }
 
-// The SDK repeats a POST by itself, but not once the answer has begun.
+// The SDK retries a POST, but not after the response has started.
 func TestRetries(t *testing.T) {
-	bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
+	testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
 		srv, opts := server(t, ssetest.Script{ssetest.Cut()})
 		opts = append(opts, option.WithMaxRetryDelay(time.Millisecond))
-		_, err := by()(t.Context(), opts...)
+		_, err := newReader()(t.Context(), opts...)
 		require.Error(t, err)
 		require.Len(t, srv.Requests(), 3)
 
-		_, err = by()(t.Context(), append(opts, option.WithMaxRetries(0))...)
+		_, err = newReader()(t.Context(), append(opts, option.WithMaxRetries(0))...)
 		require.Error(t, err)
 		require.Len(t, srv.Requests(), 4)
 
 		srv, opts = server(t, ssetest.Script{morning, ssetest.Cut()})
-		_, err = by()(t.Context(), opts...)
+		_, err = newReader()(t.Context(), opts...)
 		require.Error(t, err)
 		require.Len(t, srv.Requests(), 1)
 	})
 }
 
-// A bad option is an error at once, and nothing is asked twice for it.
+// An invalid option is an error of the call. The SDK does not send the request again.
 func TestBadOption(t *testing.T) {
-	bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
+	testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
 		srv, opts := server(t, ssetest.Script{morning, done})
-		_, err := by(sse.WithMaxEventSize(-1))(t.Context(), opts...)
+		_, err := newReader(sse.WithMaxEventSize(-1))(t.Context(), opts...)
 		require.ErrorContains(t, err, "WithMaxEventSize")
 		require.Len(t, srv.Requests(), 1)
 	})
 }
 
 func TestContext(t *testing.T) {
-	bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
-		why := errors.New("the user has left")
+	testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
+		cause := errors.New("the user has left")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
-		leave := sse.WithTrace(&sse.Trace{Comment: func(string) { cancel(why) }})
-		_, opts := server(t, ssetest.Script{morning, ssetest.Comment("leave"), ssetest.Stall()})
-		text, err := by(leave)(ctx, opts...)
-		require.ErrorIs(t, err, why)
+		cancelOnComment := sse.WithTrace(&sse.Trace{Comment: func(string) { cancel(cause) }})
+		_, opts := server(t, ssetest.Script{morning, ssetest.Comment("cancel"), ssetest.Stall()})
+		text, err := newReader(cancelOnComment)(ctx, opts...)
+		require.ErrorIs(t, err, cause)
 		require.Equal(t, "Good morning!", text)
 	})
 }
 
-// The SDK's timeout of a request includes the answer. It ends the SDK's context with the
-// body, which must not hide why the stream has ended.
+// The SDK's request timeout includes the body of the response. The SDK cancels the
+// request's context when the body is closed, which must not hide the error of the stream.
 func TestRequestTimeout(t *testing.T) {
-	bothWays(t, func(t *testing.T, by func(...sse.Option) way) {
+	testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
 		_, opts := server(t, ssetest.Script{morning, ssetest.Data(`{"error":"overloaded"}`)})
-		failed := new(sse.EventError)
-		_, err := by()(t.Context(), append(opts, option.WithRequestTimeout(time.Minute))...)
-		require.ErrorAs(t, err, &failed)
+		reported := new(sse.EventError)
+		_, err := newReader()(t.Context(), append(opts, option.WithRequestTimeout(time.Minute))...)
+		require.ErrorAs(t, err, &reported)
 
 		_, opts = server(t, ssetest.Script{morning, ssetest.Stall()})
-		_, err = by()(t.Context(), append(opts, option.WithRequestTimeout(50*time.Millisecond))...)
+		_, err = newReader()(t.Context(), append(opts, option.WithRequestTimeout(50*time.Millisecond))...)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
 
-// Guard leaves other answers alone. A stream of the Responses API needs no [DONE].
-func TestGuardOthers(t *testing.T) {
+// Guard does not check other responses. A stream of the Responses API has no [DONE].
+func TestGuardOtherResponses(t *testing.T) {
 	_, opts := server(t, ssetest.Script{ssetest.Data(`{"type":"response.completed"}`)})
 	client := openai.NewClient(append(opts, Guard())...)
 	stream := client.Responses.NewStreaming(t.Context(), responses.ResponseNewParams{Model: "demo"})
@@ -277,12 +276,12 @@ func TestGuardOthers(t *testing.T) {
 		ssetest.Raw(`{"choices":[{"message":{"content":"Good morning!"}}]}`),
 	})
 	client = openai.NewClient(append(opts, Guard())...)
-	answer, err := client.Chat.Completions.New(t.Context(), question())
+	completion, err := client.Chat.Completions.New(t.Context(), newParams())
 	require.NoError(t, err)
-	require.Equal(t, "Good morning!", answer.Choices[0].Message.Content)
+	require.Equal(t, "Good morning!", completion.Choices[0].Message.Content)
 }
 
-// The body of Guard loses nothing of an event.
+// The body of Guard preserves every event.
 func TestGuardedBody(t *testing.T) {
 	want := []sse.Event{{Type: "message", Data: "a\n\nb\n"}, {Type: "note", Data: ""}, {Type: "message", Data: " c"}}
 	var sent strings.Builder
@@ -307,17 +306,17 @@ func TestGuardedBody(t *testing.T) {
 
 func TestDemo(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, demo(t.Context(), &out, question(), 0))
+	require.NoError(t, demo(t.Context(), &out, newParams(), 0))
 	port := regexp.MustCompile(`127\.0\.0\.1:\d+`)
-	require.Equal(t, `A whole answer, by Open and by Guard:
+	require.Equal(t, `A complete response, read with Open and with Guard:
 Good morning, what can I do for you? (15 tokens)
 Good morning, what can I do for you?
 
-An answer that is cut, by Open, by Guard and by the SDK alone:
+A truncated response, read with Open, with Guard and with the SDK alone:
 Good morning, what
-  error: sse: POST http://HOST/cut/chat/completions: truncated after 3 events: unexpected EOF
+  error: sse: POST http://HOST/truncated/chat/completions: truncated after 3 events: unexpected EOF
 Good morning, what
-  error: sse: POST http://HOST/cut/chat/completions: truncated after 3 events: unexpected EOF
+  error: sse: POST http://HOST/truncated/chat/completions: truncated after 3 events: unexpected EOF
 Good morning, what
   error: <nil>
 `, port.ReplaceAllString(out.String(), "HOST"))

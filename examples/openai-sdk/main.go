@@ -1,14 +1,14 @@
-// Openai-sdk asks through the official SDK for the Chat Completions API, openai-go, and
-// reads the answer with package sse, which knows a whole answer from one that was cut.
-// Without arguments it asks a small server of its own, with a made-up answer:
+// Openai-sdk sends a prompt with openai-go, the official SDK for the Chat Completions API,
+// and reads the response with package sse, which detects truncated responses. Without
+// arguments it starts a small server of its own, which sends a fixed response:
 //
 //	go run .
 //
-// With -url it asks any other server, with the key of OPENAI_API_KEY:
+// With -url it sends the prompt to another server, with the key in OPENAI_API_KEY:
 //
 //	go run . -url https://api.openai.com/v1/ -model gpt-4o-mini Why is the sky blue?
 //
-// bridge.go has the functions to copy.
+// The functions in bridge.go can be copied into other programs.
 package main
 
 import (
@@ -29,7 +29,7 @@ import (
 )
 
 func main() {
-	url := flag.String("url", "", "base `URL` of a server to ask instead of the one of the demo")
+	url := flag.String("url", "", "base `URL` of a server to use instead of the demo server")
 	model := flag.String("model", "gpt-4o-mini", "`name` of the model")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C aborts
@@ -50,8 +50,8 @@ func main() {
 	}
 }
 
-// demo asks the server of the demo: for a whole answer, and for one that is cut. interval
-// is the time between tokens.
+// demo reads a complete and a truncated response from the demo server. interval is the
+// time between tokens.
 func demo(ctx context.Context, out io.Writer, params openai.ChatCompletionNewParams, interval time.Duration) error {
 	url, stop, err := serve(interval)
 	if err != nil {
@@ -59,43 +59,44 @@ func demo(ctx context.Context, out io.Writer, params openai.ChatCompletionNewPar
 	}
 	defer stop()
 	client := func(path string, opts ...option.RequestOption) openai.Client {
-		// The key of the environment is no business of the demo.
+		// The demo server gets no real key.
 		return openai.NewClient(append(opts, option.WithBaseURL(url+path), option.WithAPIKey("demo"))...)
 	}
-	fmt.Fprintln(out, "A whole answer, by Open and by Guard:")
-	if err := open(ctx, out, client("/whole"), params); err != nil {
+	fmt.Fprintln(out, "A complete response, read with Open and with Guard:")
+	if err := open(ctx, out, client("/complete"), params); err != nil {
 		return err
 	}
-	if err := newStreaming(ctx, out, client("/whole", Guard()), params); err != nil {
+	if err := newStreaming(ctx, out, client("/complete", Guard()), params); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "\nAn answer that is cut, by Open, by Guard and by the SDK alone:")
-	fmt.Fprintln(out, "  error:", open(ctx, out, client("/cut"), params))
-	fmt.Fprintln(out, "  error:", newStreaming(ctx, out, client("/cut", Guard()), params))
-	fmt.Fprintln(out, "  error:", newStreaming(ctx, out, client("/cut"), params))
+	fmt.Fprintln(out, "\nA truncated response, read with Open, with Guard and with the SDK alone:")
+	fmt.Fprintln(out, "  error:", open(ctx, out, client("/truncated"), params))
+	fmt.Fprintln(out, "  error:", newStreaming(ctx, out, client("/truncated", Guard()), params))
+	fmt.Fprintln(out, "  error:", newStreaming(ctx, out, client("/truncated"), params))
 	return ctx.Err()
 }
 
-// open prints the answer with Open. The SDK's accumulator works as ever.
+// open prints a response that it reads with Open. The SDK's accumulator works with the
+// decoded chunks.
 func open(ctx context.Context, out io.Writer, client openai.Client, params openai.ChatCompletionNewParams) error {
 	stream, err := Open(ctx, client, params)
 	if err != nil {
 		return err
 	}
-	var whole openai.ChatCompletionAccumulator
+	var completion openai.ChatCompletionAccumulator
 	defer fmt.Fprintln(out)
 	for chunk, err := range sse.Decode[openai.ChatCompletionChunk](stream) {
 		if err != nil {
 			return err
 		}
-		whole.AddChunk(chunk)
+		completion.AddChunk(chunk)
 		printChunk(out, chunk)
 	}
-	fmt.Fprintf(out, " (%d tokens)", whole.Usage.TotalTokens)
+	fmt.Fprintf(out, " (%d tokens)", completion.Usage.TotalTokens)
 	return nil
 }
 
-// newStreaming prints the answer as programs do that use the SDK alone.
+// newStreaming prints a response that it reads with the SDK.
 func newStreaming(ctx context.Context, out io.Writer, client openai.Client, params openai.ChatCompletionNewParams) error {
 	stream := client.Chat.Completions.NewStreaming(ctx, params)
 	defer stream.Close()
