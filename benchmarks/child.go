@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// The server, and every measurement of a client, run in processes of their own: the
-// program itself, started again with a role in its environment.
+// The server and each measurement of a client run in separate processes. These run the
+// same program with a role in the environment.
 const (
 	roleEnv = "SSE_BENCHMARK_ROLE"
 	jobEnv  = "SSE_BENCHMARK_JOB"
 )
 
-// Child does what the process was started for if that is a role, and ends it then. To
-// be called first by main and TestMain.
+// Child runs the role of a child process and exits. It returns if the process has no role.
+// main and TestMain must call it first.
 func Child() {
 	var err error
 	switch os.Getenv(roleEnv) {
@@ -40,14 +40,14 @@ func Child() {
 	os.Exit(0)
 }
 
-// A Server is the server's process.
+// A Server is the process of the server.
 type Server struct {
 	Endpoint
 	cmd   *exec.Cmd
 	stdin io.Closer
 }
 
-// StartServer starts the server in a process of its own.
+// StartServer starts the server in a separate process.
 func StartServer() (*Server, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -72,12 +72,12 @@ func StartServer() (*Server, error) {
 	}
 	if err != nil {
 		s.Close()
-		return nil, fmt.Errorf("the server did not start: %w", err)
+		return nil, fmt.Errorf("start server: %w", err)
 	}
 	return s, nil
 }
 
-// Close ends the server.
+// Close stops the server.
 func (s *Server) Close() {
 	s.stdin.Close()
 	_ = s.cmd.Wait()
@@ -88,20 +88,20 @@ type Job struct {
 	Measure string // cpu, latency, idle, completions, reconnect
 	Client  string
 	Proto   string // http1, http2
-	Flush   bool   // cpu: one event in a write
-	Millis  int    // cpu: time to measure
-	N       int    // latency: events; idle: streams; completions; reconnect: drops
+	Flush   bool   // cpu: one event per write
+	Millis  int    // cpu: duration of the measurement
+	N       int    // latency: events; idle: streams; completions: responses; reconnect: drops
 	Size    int    // idle: bytes of the event
-	Profile string // cpu, idle: file for a profile
-	Session string // reconnect
+	Profile string // cpu, idle: name of the profile to write
+	Session string // reconnect: name of the feed
 
 	Endpoint Endpoint
 }
 
-// A Result holds what a job has measured, by name.
+// A Result maps units to measured values.
 type Result map[string]float64
 
-// Run does a job in a process of its own, which is ended after limit.
+// Run runs a job in a separate process and kills it after limit.
 func (s *Server) Run(job Job, limit time.Duration) (Result, error) {
 	job.Endpoint = s.Endpoint
 	b, err := json.Marshal(job)
@@ -119,7 +119,7 @@ func (s *Server) Run(job Job, limit time.Duration) (Result, error) {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("not finished after %v", limit)
+		return nil, fmt.Errorf("%s of %s took longer than %v", job.Measure, job.Client, limit)
 	}
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (s *Server) Run(job Job, limit time.Duration) (Result, error) {
 	return r, json.Unmarshal(out, &r)
 }
 
-// work does the job of this process and prints its result.
+// work runs the job of this process and prints its result.
 func work() error {
 	var job Job
 	if err := json.Unmarshal([]byte(os.Getenv(jobEnv)), &job); err != nil {
@@ -148,7 +148,7 @@ func work() error {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-// httpClient returns a client with a transport of its own and the default settings.
+// httpClient returns a client with a new transport.
 func (j Job) httpClient() *http.Client {
 	t := new(http.Transport)
 	if j.Proto == "http2" {
@@ -171,5 +171,5 @@ func find(clients []Client, name string) (Client, error) {
 			return c, nil
 		}
 	}
-	return Client{}, fmt.Errorf("there is no client %q", name)
+	return Client{}, fmt.Errorf("unknown client %q", name)
 }

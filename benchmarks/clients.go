@@ -20,25 +20,25 @@ import (
 	"resty.dev/v3"
 )
 
-// A Handler takes the data of an event and its ID where the client tells one. It
+// A Handler handles the data of an event, and its ID if the client reports IDs. It
 // returns false to stop.
 type Handler func(id string, data []byte) bool
 
-// A Client reads the answer of a URL with one library until it ends or on returns
-// false.
+// A Client reads event streams with one library.
 type Client struct {
 	Name string
-	Raw  bool // on gets bytes as they were read, not events
+	Raw  bool // Run calls on with the bytes of each read, not with events
 
-	// Buffers is the size of the buffers of the transport's connections, 0 for its default.
+	// Buffers is the size of the transport's read and write buffers. 0 means the default.
 	Buffers int
 
+	// Run sends a GET request for url and reads the response until it ends or on returns
+	// false.
 	Run func(ctx context.Context, hc *http.Client, url string, on Handler) error
 }
 
-// Clients returns the clients that are measured, the bare read loop first: what a
-// program would do that wants nothing but the bytes, with a request that it can
-// cancel and a buffer of 4 KiB.
+// Clients returns the clients of the measurements. The first is the bare loop: the
+// minimal program that reads the bytes of a cancelable request into a buffer of 4 KiB.
 func Clients() []Client {
 	const long = 10 * time.Minute
 	timeouts := []sse.Option{sse.WithIdleTimeout(long), sse.WithEventTimeout(long)}
@@ -61,11 +61,10 @@ func Clients() []Client {
 	}
 }
 
-// Completers returns the clients as one would read with them an answer that ends with
-// [DONE].
+// Completers returns clients that stop at [DONE], each in the way its library documents.
 func Completers() []Client {
 	return []Client{
-		{Name: "bare-loop", Raw: true, Run: bare(4 << 10)}, // up to the end of the body
+		{Name: "bare-loop", Raw: true, Run: bare(4 << 10)}, // until the end of the body
 		{Name: "sse", Run: fetch(true, sse.WithDone(done))},
 		{Name: "openai-go", Run: completeOpenAI},
 		{Name: "anthropic-sdk-go", Run: untilDone(clientAnthropic)},
@@ -89,7 +88,8 @@ func untilDone(f run) run {
 	}
 }
 
-// Reconnecters returns the clients that reconnect, set to wait [feedWait].
+// Reconnecters returns the clients that can reconnect. They wait [feedWait] before each
+// reconnect.
 func Reconnecters() []Client {
 	return []Client{
 		{Name: "bare-loop", Raw: true, Run: reconnectBare},
@@ -103,12 +103,12 @@ func Reconnecters() []Client {
 func get(ctx context.Context, url string) *http.Request {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		panic(err) // the URLs are ours
+		panic(err) // the program builds its URLs itself
 	}
 	return req
 }
 
-// bytesOf returns s as bytes that must not be changed.
+// bytesOf returns the bytes of s without a copy. They must not be modified.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 func bare(size int) run {
@@ -169,8 +169,8 @@ func subscribe(opts ...sse.Option) run {
 	}
 }
 
-// openSubscription has a stack frame of its own, which is not there any more when the
-// stream waits: see "Idle streams" in README.md.
+// openSubscription is a separate function so that its stack frame is gone when the stream
+// is idle. See "Idle streams" in README.md.
 func openSubscription(ctx context.Context, hc *http.Client, url string, opts []sse.Option) (*sse.Stream, error) {
 	return sse.NewClient(sse.WithHTTPClient(hc)).Subscribe(get(ctx, url), opts...)
 }
@@ -203,7 +203,7 @@ func clientOpenAI(ctx context.Context, hc *http.Client, url string, on Handler) 
 	return d.Err()
 }
 
-// completeOpenAI uses the layer that knows [DONE], with the JSON left as it is.
+// completeOpenAI uses the SDK's layer that stops at [DONE], without decoding the JSON.
 func completeOpenAI(ctx context.Context, hc *http.Client, url string, on Handler) error {
 	resp, err := hc.Do(get(ctx, url))
 	if err != nil {
@@ -268,7 +268,7 @@ func clientTmaxmax(ctx context.Context, hc *http.Client, url string, on Handler)
 	return connectTmaxmax(ctx, hc, url, on, tmaxmax.Backoff{MaxRetries: -1})
 }
 
-// reconnectTmaxmax cannot go without jitter: the option for it has no effect.
+// reconnectTmaxmax waits with jitter, because the option to disable jitter has no effect.
 func reconnectTmaxmax(ctx context.Context, hc *http.Client, url string, on Handler) error {
 	return connectTmaxmax(ctx, hc, url, on, tmaxmax.Backoff{InitialInterval: feedWait, Multiplier: 1, Jitter: -1})
 }
@@ -289,7 +289,7 @@ func connectTmaxmax(ctx context.Context, hc *http.Client, url string, on Handler
 	return err
 }
 
-// completeTmaxmax reads an answer as the documentation of Read recommends.
+// completeTmaxmax reads a response as the documentation of Read recommends.
 func completeTmaxmax(ctx context.Context, hc *http.Client, url string, on Handler) error {
 	resp, err := hc.Do(get(ctx, url))
 	if err != nil {
@@ -340,7 +340,7 @@ func clientR3labs(ctx context.Context, hc *http.Client, url string, on Handler) 
 	return connectR3labs(ctx, r3labs.NewClient(url), hc, never{}, on)
 }
 
-// reconnectR3labs calls again after a clean end, where the library does not.
+// reconnectR3labs subscribes again after a clean end, because the library does not.
 func reconnectR3labs(ctx context.Context, hc *http.Client, url string, on Handler) error {
 	stopped := false
 	stop := func(id string, data []byte) bool {
@@ -359,7 +359,7 @@ func reconnectR3labs(ctx context.Context, hc *http.Client, url string, on Handle
 	return ctx.Err()
 }
 
-// policy is the backoff policy of r3labs.
+// policy is the interface of r3labs for backoff policies.
 type policy interface {
 	NextBackOff() time.Duration
 	Reset()
@@ -381,7 +381,7 @@ func connectR3labs(ctx context.Context, c *r3labs.Client, hc *http.Client, p pol
 	return err
 }
 
-// constant is a backoff policy of r3labs that always waits the same.
+// constant is a backoff policy for r3labs that always waits feedWait.
 type constant struct{}
 
 func (constant) NextBackOff() time.Duration { return feedWait }
@@ -404,8 +404,8 @@ func clientResty(ctx context.Context, hc *http.Client, url string, on Handler) e
 	return err
 }
 
-// reconnectBare reads a feed to its last connection, whatever happens, with the waits of
-// the others: the reconnection time and up to a tenth more.
+// reconnectBare reads a feed until its last event and reconnects after every failure. It
+// waits as package sse does: the reconnection time and up to 10 % more.
 func reconnectBare(ctx context.Context, hc *http.Client, url string, on Handler) error {
 	stopped := false
 	for !stopped && ctx.Err() == nil {

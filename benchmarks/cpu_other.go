@@ -4,5 +4,5 @@ package benchmarks
 
 import "time"
 
-// cpuTime is not known here: the figures are those of the wall clock.
+// cpuTime returns the wall clock, because the CPU time is not available on this system.
 func cpuTime() time.Duration { return time.Duration(time.Now().UnixNano()) }

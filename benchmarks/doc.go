@@ -1,6 +1,6 @@
-// Package benchmarks measures github.com/fetchsse/sse side by side with other Go
-// consumers of event streams, and with the floors below which none can get.
+// Package benchmarks compares github.com/fetchsse/sse with other Go clients for event
+// streams, and with programs that do only the unavoidable part of the work.
 //
-// The command cmd/compare runs everything and writes the table and the chart;
-// the tests check that every parser's events are right, or say where they are not.
+// The command cmd/compare runs all measurements and writes the tables and the chart. The
+// tests compare the events of every parser with those of the streams.
 package benchmarks

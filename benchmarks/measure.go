@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// cpu measures the CPU time that the process takes for an event while the server sends
-// as fast as it can.
+// cpu measures the CPU time of the process per event while the server sends events as
+// fast as it can.
 func (j Job) cpu() (Result, error) {
 	c, err := find(Clients(), j.Client)
 	if err != nil {
@@ -38,7 +38,7 @@ func (j Job) cpu() (Result, error) {
 		r           Result
 		stop        = func() {}
 	)
-	unit := 1 // what one event counts
+	unit := 1 // units per event
 	if c.Raw {
 		unit = eventSize
 	}
@@ -82,7 +82,7 @@ func (j Job) cpu() (Result, error) {
 	return r, nil
 }
 
-// errorOr returns err, or if there is none an error with this text.
+// errorOr returns err, or an error with this text if err is nil.
 func errorOr(err error, text string) error {
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func errorOr(err error, text string) error {
 	return errors.New(text)
 }
 
-// latency measures the time from the server's write to the event in the caller's hands.
+// latency measures the time from the server's write until the client has the event.
 func (j Job) latency() (Result, error) {
 	c, err := find(Clients(), j.Client)
 	if err != nil {
@@ -101,20 +101,20 @@ func (j Job) latency() (Result, error) {
 		pending []byte
 	)
 	const warm = 50
-	take := func(data []byte) bool {
+	record := func(data []byte) bool {
 		now := time.Now().UnixNano()
 		at, err := strconv.ParseInt(string(bytes.TrimLeft(data[:stampSize], "0")), 10, 64)
 		if err != nil {
-			panic(err) // the server is ours
+			panic(err) // the server always sends a valid time
 		}
 		lags = append(lags, time.Duration(now-at))
 		return len(lags) < j.N
 	}
-	on := func(_ string, data []byte) bool { return take(data) }
+	on := func(_ string, data []byte) bool { return record(data) }
 	if c.Raw {
 		on = func(_ string, data []byte) bool {
 			for pending = append(pending, data...); len(pending) >= eventSize; pending = pending[eventSize:] {
-				if !take(pending[len("data: "):]) {
+				if !record(pending[len("data: "):]) {
 					return false
 				}
 			}
@@ -131,7 +131,7 @@ func (j Job) latency() (Result, error) {
 	return Result{"p50-µs": at(50), "p99-µs": at(99)}, nil
 }
 
-// idle measures what a stream holds that waits after its first event.
+// idle measures the memory and the goroutines of a stream that waits after its first event.
 func (j Job) idle() (Result, error) {
 	c, err := find(Clients(), j.Client)
 	if err != nil {
@@ -144,7 +144,7 @@ func (j Job) idle() (Result, error) {
 	t := hc.Transport.(*http.Transport)
 	t.ReadBufferSize, t.WriteBufferSize = c.Buffers, c.Buffers
 	url := j.url("/idle?size=" + strconv.Itoa(j.Size))
-	before := weigh()
+	before := usage()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	opened := make(chan error, j.N)
@@ -175,7 +175,7 @@ func (j Job) idle() (Result, error) {
 		}
 	}
 	time.Sleep(200 * time.Millisecond)
-	after := weigh()
+	after := usage()
 	if j.Profile != "" {
 		if err := writeProfile(j.Profile); err != nil {
 			return nil, err
@@ -188,9 +188,9 @@ func (j Job) idle() (Result, error) {
 	return r, nil
 }
 
-// weigh returns what the process holds once it has been idle for a while.
-func weigh() map[string]float64 {
-	for range 6 { // a collection halves a stack at most, and empties a pool in two
+// usage returns the memory and the goroutines of the process after garbage collections.
+func usage() map[string]float64 {
+	for range 6 { // each collection halves a stack at most; a pool needs two to be emptied
 		runtime.GC()
 	}
 	debug.FreeOSMemory()
@@ -205,7 +205,7 @@ func weigh() map[string]float64 {
 	}
 }
 
-// resident returns the resident memory of the process, 0 where that cannot be known.
+// resident returns the resident memory of the process, or 0 if it is unknown.
 func resident() float64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	fields := bytes.Fields(b)
@@ -216,14 +216,14 @@ func resident() float64 {
 	return float64(pages * os.Getpagesize())
 }
 
-// startProfile starts a profile of the CPU time and returns what ends it.
+// startProfile starts a CPU profile and returns a function that stops it.
 func startProfile(name string) func() {
 	f, err := os.Create(name)
 	if err == nil {
 		err = pprof.StartCPUProfile(f)
 	}
 	if err != nil {
-		panic(err) // the directory is the user's
+		panic(err) // the directory given by the user is not writable
 	}
 	return func() {
 		pprof.StopCPUProfile()
@@ -240,8 +240,8 @@ func writeProfile(name string) error {
 	return pprof.Lookup("heap").WriteTo(f, 0)
 }
 
-// completions measures how many connections and handshakes answers take that are
-// fetched one after the other.
+// completions measures the connections, the handshakes and the time of consecutive
+// responses.
 func (j Job) completions() (Result, error) {
 	c, err := find(Completers(), j.Client)
 	if err != nil {
@@ -264,7 +264,7 @@ func (j Job) completions() (Result, error) {
 			return nil, err
 		}
 		if bytes < 30*len(`{"choices":[{"delta":{"content":"word"}}]}`) {
-			return nil, fmt.Errorf("an answer had only %d bytes", bytes)
+			return nil, fmt.Errorf("got a response of only %d bytes", bytes)
 		}
 	}
 	took := time.Since(began)
@@ -288,8 +288,8 @@ func (j Job) stats() (s Stats, err error) {
 	return s, json.NewDecoder(resp.Body).Decode(&s)
 }
 
-// reconnect measures a feed that drops its connections: the time that it takes, and
-// what becomes of the events.
+// reconnect measures the time to read a feed that drops its connections. It counts the
+// events that are lost, received twice, broken or empty.
 func (j Job) reconnect() (Result, error) {
 	c, err := find(Reconnecters(), j.Client)
 	if err != nil {

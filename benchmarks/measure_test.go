@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every measurement runs and brings what the table needs; the figures of so short a run
-// mean nothing. What can be counted must be right for this library.
+// Every measurement runs and returns the results that the tables need. The times of such a
+// short run are meaningless, but the counts of this library must be correct.
 func TestMeasurements(t *testing.T) {
 	server, err := StartServer()
 	require.NoError(t, err)

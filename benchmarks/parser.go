@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Bench measures p on w, which it has been verified on. One operation is the whole
-// stream; ns/event and allocs/event are what to compare.
+// Bench measures p on w. One operation reads the complete stream. The metrics to compare
+// are ns/event and allocs/event. Verify must have accepted p on w.
 func Bench(b *testing.B, p Peer, w *Workload, reads Reads) {
 	b.SetBytes(int64(len(w.Stream)))
 	b.ReportAllocs()
@@ -20,7 +20,7 @@ func Bench(b *testing.B, p Peer, w *Workload, reads Reads) {
 			b.Fatal(err)
 		}
 		if s.Events != events && !p.Floor {
-			b.Fatalf("%d events instead of %d", s.Events, events)
+			b.Fatalf("got %d events, want %d", s.Events, events)
 		}
 	}
 	runtime.ReadMemStats(&after)

@@ -19,17 +19,17 @@ import (
 	"resty.dev/v3"
 )
 
-// A Peer reads a stream with one library and hands its events to a Sink.
+// A Peer reads a stream with one library and passes its events to a Sink.
 type Peer struct {
 	Name  string
-	IDs   bool // it tells the IDs of events
-	UTF8  bool // it replaces what is not UTF-8, as the standard wants
-	Ours  bool
-	Floor bool // it finds no events and is not verified
+	IDs   bool // reports the IDs of events
+	UTF8  bool // replaces ill-formed UTF-8, as the standard requires
+	Ours  bool // is this library
+	Floor bool // does not parse events and is not verified
 	Run   func(r *Reader, w *Workload, s *Sink) error
 }
 
-// A Sink takes events. Check is nil while time is measured.
+// A Sink counts events. Check is nil during measurements.
 type Sink struct {
 	Events int
 	Bytes  int
@@ -44,10 +44,10 @@ func (s *Sink) add(typ, data, id string) {
 	}
 }
 
-// maxEvent is the limit that peers are given whose own would be too low.
+// maxEvent is the maximum event size for peers with a lower default.
 const maxEvent = 16 << 20
 
-// Peers returns this library, the others, and the floors.
+// Peers returns the scan floor, this library and the other libraries.
 func Peers() []Peer {
 	return []Peer{
 		{Name: "scan-floor", Floor: true, Run: scanFloor},
@@ -63,9 +63,8 @@ func Peers() []Peer {
 	}
 }
 
-// CopyFloors are what an event costs at least that is larger than a read: the reads and
-// one copy of its bytes, into the same buffer again and again, or into a new one each
-// time.
+// CopyFloors returns the lower bounds for an event that is larger than a read: they copy
+// each read, either into one buffer for all passes or into a new buffer for each pass.
 func CopyFloors() []Peer {
 	var used []byte
 	return []Peer{
@@ -92,7 +91,7 @@ func copyAll(dst []byte, r *Reader) error {
 	}
 }
 
-// scanFloor finds the line ends with reads of the same size into one buffer.
+// scanFloor reads into one buffer and finds the line ends.
 func scanFloor(r *Reader, w *Workload, s *Sink) error {
 	buf := make([]byte, min(r.size, 64<<10))
 	for {
@@ -132,8 +131,8 @@ func runEvent(r *Reader, _ *Workload, s *Sink) error {
 	return p.Err()
 }
 
-// runOpenAI and runAnthropic use the decoder below the SDK's JSON. It leaves a line end
-// at the end of the data, which does not count as wrong.
+// runOpenAI and runAnthropic use the SDK's event decoder, without decoding JSON. It keeps
+// a line end at the end of the data, which the check accepts.
 func runOpenAI(r *Reader, _ *Workload, s *Sink) error {
 	d := openaistream.NewDecoder(&http.Response{Body: io.NopCloser(r)})
 	for d.Next() {
@@ -198,8 +197,8 @@ func runLaunchDarkly(r *Reader, _ *Workload, s *Sink) error {
 	}
 }
 
-// runR3labs and runResty have no public parser, so it is their client, with a transport
-// that answers with the stream.
+// runR3labs and runResty use the client of the library, which has no public parser, with
+// a transport that returns the stream.
 func runR3labs(r *Reader, _ *Workload, s *Sink) error {
 	c := r3labs.NewClient("http://stream.invalid", r3labs.ClientMaxBufferSize(maxEvent))
 	c.Connection = &http.Client{Transport: canned{r}}
@@ -214,7 +213,7 @@ func runR3labs(r *Reader, _ *Workload, s *Sink) error {
 }
 
 func runResty(r *Reader, w *Workload, s *Sink) error {
-	take := func(v any) {
+	add := func(v any) {
 		e := v.(*resty.SSE)
 		s.add(e.Name, e.Data, e.ID)
 	}
@@ -222,9 +221,9 @@ func runResty(r *Reader, w *Workload, s *Sink) error {
 		SetURL("http://stream.invalid").
 		SetTransport(canned{r}).
 		SetSizeMaxBuffer(maxEvent).
-		OnMessage(take, nil)
+		OnMessage(add, nil)
 	if typ := w.Event(0).Type; typ != "message" {
-		c.AddEventListener(typ, take, nil)
+		c.AddEventListener(typ, add, nil)
 	}
 	err := c.Get()
 	if err == io.EOF {
@@ -233,7 +232,7 @@ func runResty(r *Reader, w *Workload, s *Sink) error {
 	return err
 }
 
-// canned is a transport that answers every request with the same stream.
+// canned is a transport that responds to every request with body.
 type canned struct{ body io.Reader }
 
 func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -245,17 +244,17 @@ func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// never is a backoff policy of r3labs that does not try again.
+// never is a backoff policy for r3labs that never retries.
 type never struct{}
 
 func (never) NextBackOff() time.Duration { return -1 }
 func (never) Reset()                     {}
 
-// ErrSlow is the verdict on a peer that did not get through a workload in time.
+// ErrSlow is returned by Verify for a peer that exceeds the limit.
 var ErrSlow = errors.New("too slow")
 
-// Verify runs p over w once and compares every event. The error is nil, ErrSlow or says
-// what is wrong. A peer that has not finished after limit is cut short.
+// Verify runs p over w once and compares every event with those of w. It stops the peer
+// after limit and then returns ErrSlow. Any other error describes the first wrong event.
 func Verify(p Peer, w *Workload, reads Reads, limit time.Duration) (time.Duration, error) {
 	wrong := ""
 	got := 0
@@ -276,28 +275,29 @@ func Verify(p Peer, w *Workload, reads Reads, limit time.Duration) (time.Duratio
 	case p.Floor:
 		return took, nil
 	case err != nil:
-		return took, fmt.Errorf("ends with %q after %d of %d events", err, got, w.Count)
+		return took, fmt.Errorf("got error %q after %d of %d events", err, got, w.Count)
 	case wrong != "":
 		return took, errors.New(wrong)
 	case got != w.Count:
-		return took, fmt.Errorf("%d events instead of %d", got, w.Count)
+		return took, fmt.Errorf("got %d events, want %d", got, w.Count)
 	}
 	return took, nil
 }
 
-// difference returns how event number i differs from the workload's, or nothing.
+// difference describes how got differs from event i of the workload. It returns "" if they
+// are equal.
 func difference(p Peer, w *Workload, i int, got Event) string {
 	want := w.Event(i)
 	if got.Type == "" {
-		got.Type = "message" // a documented habit of some peers
+		got.Type = "message" // some peers document an empty type for unnamed events
 	}
 	switch {
 	case got.Type != want.Type:
-		return fmt.Sprintf("event %d has the type %.40q instead of %.40q", i+1, got.Type, want.Type)
+		return fmt.Sprintf("event %d: got type %.40q, want %.40q", i+1, got.Type, want.Type)
 	case got.Data != want.Data:
-		return fmt.Sprintf("event %d has other data: %d bytes instead of %d", i+1, len(got.Data), len(want.Data))
+		return fmt.Sprintf("event %d: got %d bytes of data, want %d", i+1, len(got.Data), len(want.Data))
 	case p.IDs && w.IDs && got.ID != want.ID:
-		return fmt.Sprintf("event %d has the ID %.40q instead of %.40q", i+1, got.ID, want.ID)
+		return fmt.Sprintf("event %d: got ID %.40q, want %.40q", i+1, got.ID, want.ID)
 	}
 	return ""
 }

@@ -13,16 +13,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// wrong lists the workloads that peers are wrong on. They are left out of the
-// measurements there.
+// wrong lists the workloads that a peer parses incorrectly. These are not measured.
 var wrong = map[string][]string{
 	"openai-go":        {"cr"},
 	"anthropic-sdk-go": {"cr"},
 	"resty":            {"crlf", "cr"},
 }
 
-// Every adapter brings exactly the events of every workload, whatever the reads, or is
-// known not to. Peers may be too slow; this library may not.
+// Every adapter reports exactly the events of every workload with every size of reads,
+// unless the workload is listed in wrong. A peer may be too slow; this library may not.
 func TestAdapters(t *testing.T) {
 	workloads := Workloads()
 	for _, p := range Peers() {
@@ -42,7 +41,7 @@ func TestAdapters(t *testing.T) {
 					case err != nil && !known:
 						t.Errorf("%s, reads of %s: %v", w.Name, reads.Name, err)
 					case err == nil && known:
-						t.Errorf("%s, reads of %s: listed as wrong, but right", w.Name, reads.Name)
+						t.Errorf("%s, reads of %s: listed in wrong, but the events are correct", w.Name, reads.Name)
 					}
 				}
 			}

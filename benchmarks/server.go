@@ -23,14 +23,14 @@ import (
 	"time"
 )
 
-// An Endpoint is where the server of the measurements listens.
+// An Endpoint holds the addresses of the server.
 type Endpoint struct {
 	Plain string // HTTP/1.1 and HTTP/2 without TLS
 	TLS   string // HTTP/1.1
 	Cert  []byte // PEM
 }
 
-// A Stats is what the TLS side of the server has counted.
+// A Stats holds the counters of the server's TLS listener.
 type Stats struct{ Connections, Handshakes, Requests int64 }
 
 type server struct {
@@ -40,8 +40,8 @@ type server struct {
 	feeds map[string]*feed
 }
 
-// serve prints the endpoint and answers until standard input ends, which it does at the
-// latest with the parent.
+// serve prints the endpoint and serves requests until standard input ends, at the latest
+// when the parent process exits.
 func serve() error {
 	s := &server{feeds: make(map[string]*feed)}
 	cert, certPEM, err := selfSigned()
@@ -68,7 +68,7 @@ func serve() error {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	serve := func(s *http.Server, l net.Listener) { _ = s.Serve(l) } // it ends with the process
+	serve := func(s *http.Server, l net.Listener) { _ = s.Serve(l) } // returns when the process exits
 	go serve(&http.Server{Handler: mux, ErrorLog: quiet, Protocols: &protocols}, plain)
 
 	config := &tls.Config{
@@ -120,13 +120,13 @@ func start(w http.ResponseWriter) *http.ResponseController {
 	return http.NewResponseController(w)
 }
 
-// eventSize is the size of the events of the client measurements, on the wire.
+// eventSize is the size on the wire of an event in the measurements of clients.
 const eventSize = 320
 
 func block(size int) string { return "data: " + text(size-len("data: \n\n")) + "\n\n" }
 
-// fast sends events as fast as it can: 50 in a write, or, with flush=1, each in a write
-// and a flush of its own.
+// fast sends events as fast as it can, 50 per write. With flush=1 it writes and flushes
+// each event separately.
 func (s *server) fast(w http.ResponseWriter, r *http.Request) {
 	c := start(w)
 	if r.FormValue("flush") == "" {
@@ -148,7 +148,7 @@ func (s *server) fast(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// timed sends n events, one a millisecond, that start with the time.
+// timed sends n events, one per millisecond. The data starts with the current time.
 func (s *server) timed(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.Atoi(r.FormValue("n"))
 	c := start(w)
@@ -169,16 +169,16 @@ func (s *server) timed(w http.ResponseWriter, r *http.Request) {
 
 const stampSize = 20
 
-// idle sends one event and is silent then.
+// idle sends one event and then keeps the response open.
 func (s *server) idle(w http.ResponseWriter, r *http.Request) {
 	size, _ := strconv.Atoi(r.FormValue("size"))
 	c := start(w)
-	_, _ = io.WriteString(w, block(size)) // a client that is gone ends the context
+	_, _ = io.WriteString(w, block(size)) // a disconnect of the client cancels the context
 	_ = c.Flush()
 	<-r.Context().Done()
 }
 
-// completion is the answer of a language model: 30 events, [DONE], the end.
+// completion sends the response of a language model: 30 events and [DONE].
 func (s *server) completion(w http.ResponseWriter, _ *http.Request) {
 	s.requests.Add(1)
 	c := start(w)
@@ -195,18 +195,18 @@ func (s *server) stats(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(Stats{s.connections.Load(), s.handshakes.Load(), s.requests.Load()})
 }
 
-// A feed is the state of one subscription with drops.
+// A feed is the state of one subscription in the measurement of reconnects.
 type feed struct{ connections, head int }
 
-// feedEvents is how many events a connection brings before it drops.
+// feedEvents is the number of events on each connection.
 const feedEvents = 10
 
 // feedWait is the reconnection time that the feed sets.
 const feedWait = 10 * time.Millisecond
 
-// feed resumes after Last-Event-ID, sends ten events and drops the connection: in turn
-// at a clean end, by a reset, in the middle of an event. After the last drop the
-// events end with one that tells how many there were.
+// feed resumes after Last-Event-ID, sends ten events and drops the connection: in turn with
+// a clean end, with a reset, and in the middle of an event. After the last drop it sends a
+// final event with the number of events.
 func (s *server) feed(w http.ResponseWriter, r *http.Request) {
 	drops, _ := strconv.Atoi(r.FormValue("drops"))
 	session := r.FormValue("session")
@@ -268,7 +268,7 @@ func cutEvent(n, i int) string {
 	return id + data
 }
 
-// reset breaks the connection off with an RST.
+// reset drops the connection with a TCP reset.
 func reset(c *http.ResponseController) {
 	conn, _, err := c.Hijack()
 	if err != nil {

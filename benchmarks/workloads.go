@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// An Event is what a workload holds, and what a parser has to make of it.
+// An Event is an event of a workload, as a parser must report it.
 type Event struct{ Type, Data, ID string }
 
 // A Workload is a stream of one kind of event.
@@ -17,14 +17,14 @@ type Workload struct {
 	Name   string
 	Note   string
 	Stream []byte
-	Count  int               // of its events
-	Event  func(i int) Event // made when asked for: what lies in the heap costs those that allocate
-	EOL    byte              // what ends its lines, for the floor
-	IDs    bool              // its events have them
+	Count  int               // number of events
+	Event  func(i int) Event // returns event i; stored events would slow down the garbage collector
+	EOL    byte              // last byte of each line, for the floor
+	IDs    bool              // the events have IDs
 }
 
-// Workloads returns the streams that parsers are measured on: about 256 KiB each, or
-// two of the largest events.
+// Workloads returns the streams for the measurements of parsers. Each has about 256 KiB,
+// or two events of the largest size.
 func Workloads() []Workload {
 	openai := plain("openai", "data only, 320 B", 320, "\n")
 	crlf := plain("crlf", "the same with CRLF", 320, "\r\n")
@@ -44,7 +44,7 @@ func Workloads() []Workload {
 	}
 }
 
-// Large is one event of 8 MiB.
+// Large returns a stream of one event of 8 MiB.
 func Large() Workload {
 	w := Workload{Name: "8MiB", Note: "one event of 8 MiB", EOL: '\n'}
 	data := text(8<<20 - len("data: \n\n"))
@@ -54,14 +54,15 @@ func Large() Workload {
 
 const corpus = 256 << 10
 
-// repeat makes w a stream of n times the same event.
+// repeat sets the stream of w to n equal events.
 func (w *Workload) repeat(e Event, block string, n int) {
 	w.Count = n
 	w.Event = func(int) Event { return e }
 	w.Stream = []byte(strings.Repeat(block, n))
 }
 
-// plain returns a stream of data-only events, each size bytes with LF as line end.
+// plain returns a stream of events that have only data. With LF as line end, each event
+// has size bytes.
 func plain(name, note string, size int, eol string) Workload {
 	w := Workload{Name: name, Note: note, EOL: '\n'}
 	data := text(size - len("data: \n\n"))
@@ -119,13 +120,13 @@ func text(n int) string {
 	return strings.Repeat(piece, n/len(piece)+1)[:n]
 }
 
-// A Reads is how much a read brings at most.
+// A Reads is a maximum number of bytes per read.
 type Reads struct {
 	Name string
 	Size int
 }
 
-// ReadSizes returns the sizes of reads that parsers are measured with.
+// ReadSizes returns the sizes of reads for the measurements of parsers.
 func ReadSizes() []Reads {
 	return []Reads{
 		{"whole", math.MaxInt},
@@ -136,16 +137,16 @@ func ReadSizes() []Reads {
 	}
 }
 
-// A Reader brings a stream in pieces.
+// A Reader reads from a stream, with a limit on the size of each read.
 type Reader struct {
 	rest  []byte
 	size  int
-	until time.Time // gives up then, if set
+	until time.Time // deadline; zero means none
 	reads int
-	cut   bool // it has given up
+	cut   bool // the deadline has passed
 }
 
-// NewReader returns a Reader of stream in pieces of at most size bytes.
+// NewReader returns a Reader that reads at most size bytes of stream at a time.
 func NewReader(stream []byte, size int) *Reader { return &Reader{rest: stream, size: size} }
 
 var errCut = errors.New("too slow")

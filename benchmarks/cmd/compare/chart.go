@@ -9,8 +9,8 @@ import (
 	"github.com/fetchsse/sse/benchmarks"
 )
 
-// chart draws the time per event of 320 bytes in reads of 4 KiB as bars, readable on
-// light and dark pages.
+// chart returns an SVG bar chart of the time per event of 320 bytes in reads of 4 KiB. It
+// is readable on light and dark pages.
 func (c *comparison) chart(m machine) string {
 	type bar struct {
 		peer benchmarks.Peer
@@ -31,10 +31,10 @@ func (c *comparison) chart(m machine) string {
 		top, step, thick   = 52, 28, 18
 	)
 	height := top + len(bars)*step + 30
-	most := bars[len(bars)-1].ns
+	slowest := bars[len(bars)-1].ns
 
 	var b strings.Builder
-	title := "Time to parse one event of 320 bytes (reads of 4 KiB), less is better"
+	title := "Time to parse one event of 320 bytes (reads of 4 KiB), lower is better"
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="%s">`+"\n",
 		width, height, width, height, title)
 	b.WriteString(`<style>
@@ -63,12 +63,12 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 			class = "floor"
 		}
 		y := top + i*step
-		long := max(2, bar.ns/most*(width-left-right))
+		long := max(2, bar.ns/slowest*(width-left-right))
 		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text>`, left-10, y+thick-4, chartLabel(bar.peer.Name))
 		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, class, left, y, long, thick)
 		fmt.Fprintf(&b, `<text x="%.1f" y="%d">%s</text>`+"\n", left+long+8, y+thick-4, nanoseconds(bar.ns))
 	}
-	fmt.Fprintf(&b, `<text class="note" x="12" y="%d">%s. Floor: finding the line ends, nothing else.</text>`+"\n", height-10, m)
+	fmt.Fprintf(&b, `<text class="note" x="12" y="%d">%s. The floor only finds the line ends.</text>`+"\n", height-10, m)
 	b.WriteString("</svg>\n")
 	return b.String()
 }

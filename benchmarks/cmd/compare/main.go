@@ -1,11 +1,11 @@
-// Command compare runs all measurements in interleaved rounds, and writes the raw
-// figures, a table with the medians and a chart.
+// Compare runs all measurements in interleaved rounds. It writes the results of every
+// round, tables with the medians, and a chart.
 //
 //	go run ./cmd/compare              # everything, in less than ten minutes
-//	go run ./cmd/compare -short       # a quick look, printed and not written
-//	go run ./cmd/compare -parts idle  # one part of it, printed and not written
+//	go run ./cmd/compare -short       # one short round; writes no files
+//	go run ./cmd/compare -parts idle  # one part; writes no files
 //
-// Run it in the directory of the module, on a machine that does nothing else.
+// Run it in the directory of the module, on an otherwise idle machine.
 package main
 
 import (
@@ -27,12 +27,12 @@ func main() {
 	benchmarks.Child()
 	testing.Init()
 	c := new(comparison)
-	flag.BoolVar(&c.short, "short", false, "one short round")
-	flag.IntVar(&c.rounds, "rounds", 5, "rounds")
-	flag.StringVar(&c.profiles, "profiles", "", "directory for profiles of the clients, which make them slower")
-	flag.BoolVar(&c.long, "long", false, "measure the CPU time of clients for two seconds each")
-	out := flag.String("out", "", "directory to write to; the default is the current one if everything is run in full")
-	parts := flag.String("parts", strings.Join(allParts, ","), "what to run")
+	flag.BoolVar(&c.short, "short", false, "run one short round")
+	flag.IntVar(&c.rounds, "rounds", 5, "`number` of rounds")
+	flag.StringVar(&c.profiles, "profiles", "", "write profiles of the clients to this `directory`; profiling slows them down")
+	flag.BoolVar(&c.long, "long", false, "measure the CPU time of each client for two seconds")
+	out := flag.String("out", "", "write the results to this `directory` (default: the current one for a complete run)")
+	parts := flag.String("parts", strings.Join(allParts, ","), "comma-separated `list` of parts to run")
 	flag.Parse()
 	c.parts = strings.Split(*parts, ",")
 	if *out == "" && !c.short && len(c.parts) == len(allParts) {
@@ -46,7 +46,7 @@ func main() {
 
 var allParts = []string{"parser", "client", "latency", "idle", "completions", "reconnect"}
 
-// A comparison is one run of everything.
+// A comparison is one run of the command.
 type comparison struct {
 	short    bool
 	long     bool
@@ -57,15 +57,15 @@ type comparison struct {
 	server *benchmarks.Server
 	raw    io.Writer
 	round  int
-	values map[string][]float64 // by name and unit
-	notes  map[string]note      // why a measurement is missing
-	wrong  map[string]note      // the parsers that are wrong on a stream, with their events
+	values map[string][]float64 // results by name and unit
+	notes  map[string]note      // reasons for missing results, by name
+	wrong  map[string]note      // parsers with wrong events, by name and stream
 	errors []string
 }
 
-// A note says why there is no median.
+// A note is the reason for a missing result.
 type note struct {
-	short string // for the table: wrong, or a bound
+	short string // for the tables: wrong, failed or a lower bound
 	long  string
 }
 
@@ -112,7 +112,7 @@ func (c *comparison) main(out string) error {
 			case "reconnect":
 				c.reconnect()
 			default:
-				return fmt.Errorf("there is no part %q", part)
+				return fmt.Errorf("unknown part %q", part)
 			}
 			fmt.Fprintf(os.Stderr, "round %d: %s %v\n", c.round, part, time.Since(began).Round(time.Second))
 		}
@@ -136,22 +136,22 @@ func (c *comparison) main(out string) error {
 	return nil
 }
 
-// record keeps figures and writes them as a line that benchstat reads.
-func (c *comparison) record(name string, figures map[string]float64) {
-	units := make([]string, 0, len(figures))
-	for unit := range figures {
+// record stores the results of a measurement and writes them as a line for benchstat.
+func (c *comparison) record(name string, results map[string]float64) {
+	units := make([]string, 0, len(results))
+	for unit := range results {
 		units = append(units, unit)
 	}
 	slices.Sort(units)
 	fmt.Fprintf(c.raw, "Benchmark%s 1", name)
 	for _, unit := range units {
-		c.values[name+" "+unit] = append(c.values[name+" "+unit], figures[unit])
-		fmt.Fprintf(c.raw, " %.4g %s", figures[unit], unit)
+		c.values[name+" "+unit] = append(c.values[name+" "+unit], results[unit])
+		fmt.Fprintf(c.raw, " %.4g %s", results[unit], unit)
 	}
 	fmt.Fprintln(c.raw)
 }
 
-// median returns the median of a measurement, and whether there is one.
+// median returns the median of a measurement and reports whether there is a result.
 func (c *comparison) median(name, unit string) (float64, bool) {
 	v := slices.Sorted(slices.Values(c.values[name+" "+unit]))
 	if len(v) == 0 {
@@ -160,7 +160,7 @@ func (c *comparison) median(name, unit string) (float64, bool) {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2, true
 }
 
-// A cell is one parser on one stream in reads of one size.
+// A cell is the measurement of one parser on one stream with one size of reads.
 type cell struct {
 	name  string
 	peer  benchmarks.Peer
@@ -172,8 +172,8 @@ func parserName(workload, reads, peer string) string {
 	return fmt.Sprintf("Parser/workload=%s/reads=%s/peer=%s", workload, reads, peer)
 }
 
-// A pass over a stream that takes longer than slowPass is timed once, and one that takes
-// longer than its limit is not timed at all.
+// A pass over a stream that takes longer than slowPass is measured once. A pass that takes
+// longer than its limit is stopped and not measured.
 const (
 	slowPass   = 150 * time.Millisecond
 	passLimit  = 300 * time.Millisecond
@@ -182,7 +182,8 @@ const (
 
 var largeReads = benchmarks.Reads{Name: "1KiB", Size: 1 << 10}
 
-// parserCells verifies every parser on every stream, and returns what can be measured.
+// parserCells verifies every parser on every stream. It returns the measurements of those
+// that are correct and fast enough.
 func (c *comparison) parserCells() []cell {
 	if !slices.Contains(c.parts, "parser") {
 		return nil
@@ -207,6 +208,8 @@ func (c *comparison) parserCells() []cell {
 	return cells
 }
 
+// verified verifies p on w. It appends the measurement to cells, or notes why there is
+// none.
 func (c *comparison) verified(cells []cell, p benchmarks.Peer, w *benchmarks.Workload, reads benchmarks.Reads, limit time.Duration) []cell {
 	name := parserName(w.Name, reads.Name, p.Name)
 	if n, ok := c.wrong[p.Name+" "+w.Name]; ok {
@@ -230,14 +233,14 @@ func (c *comparison) verified(cells []cell, p benchmarks.Peer, w *benchmarks.Wor
 }
 
 func (c *comparison) parser(cells []cell) {
-	// In an order that is new each time: who allocates after those that do not finds a heap
-	// that was given back to the system.
+	// Shuffle the parsers. While a parser runs that does not allocate, the runtime returns
+	// memory to the system, which slows down the next parser that allocates.
 	rand.Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
 	for _, cell := range cells {
 		benchtime := "10ms"
 		switch {
 		case cell.reads == largeReads:
-			benchtime = "100ms" // one pass would measure nothing but memory that is new to the process
+			benchtime = "100ms" // a single pass measures mostly page faults
 		case cell.reads.Size == 4<<10:
 			benchtime = "60ms"
 		}
@@ -260,7 +263,7 @@ func (c *comparison) parser(cells []cell) {
 	}
 }
 
-// do does a job in a process of its own and records its result.
+// do runs a job in a separate process and records its result.
 func (c *comparison) do(name string, job benchmarks.Job) {
 	if _, failed := c.notes[name]; failed {
 		return
@@ -328,8 +331,8 @@ func (c *comparison) latency() {
 	}
 }
 
-// idleClients are the clients whose idle streams are weighed: the others once, what the
-// targets are about in three rounds.
+// The idle streams of idleClients, which have targets, are measured in three rounds, those
+// of idleOnce in the first round only.
 var (
 	idleClients = []string{"bare-loop", "bare-512", "sse-data", "sse-subscribe", "sse-subscribe-timeouts", "sse-small-buffers"}
 	idleOnce    = []string{"openai-go", "anthropic-sdk-go", "ogen", "tmaxmax", "launchdarkly", "r3labs", "resty"}

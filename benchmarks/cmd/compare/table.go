@@ -14,7 +14,7 @@ import (
 	"github.com/fetchsse/sse/benchmarks"
 )
 
-// A machine is what the figures were measured on.
+// A machine describes the machine of the measurements.
 type machine struct {
 	os, arch, cpu string
 	cpus          int
@@ -25,7 +25,7 @@ func thisMachine() machine {
 	return machine{runtime.GOOS, runtime.GOARCH, cpuModel(), runtime.NumCPU(), runtime.Version()}
 }
 
-// cpuModel returns the name of the processor where the system tells it.
+// cpuModel returns the name of the processor, or the architecture if the name is unknown.
 func cpuModel() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {
@@ -44,7 +44,7 @@ func (m machine) String() string {
 	return fmt.Sprintf("%s, %d CPUs, %s/%s, %s", m.cpu, m.cpus, m.os, m.arch, m.goVersion)
 }
 
-// modules are the peers as the reader knows them.
+// modules maps the names of peers to their module paths.
 var modules = map[string]string{
 	"sse-data":         "github.com/fetchsse/sse",
 	"openai-go":        "github.com/openai/openai-go/v3",
@@ -56,7 +56,7 @@ var modules = map[string]string{
 	"resty":            "resty.dev/v3",
 }
 
-// label is the name of a peer in the tables and the chart.
+// label returns the name of a peer in the tables.
 func label(name string) string {
 	switch name {
 	case "sse":
@@ -66,28 +66,28 @@ func label(name string) string {
 	case "sse-event":
 		return "**this library**, `Event`"
 	case "sse-timeouts":
-		return "**this library**, `Data`, timeouts on"
+		return "**this library**, `Data`, with timeouts"
 	case "sse-subscribe":
 		return "**this library**, `Subscribe`"
 	case "sse-subscribe-timeouts":
-		return "**this library**, `Subscribe`, timeouts on"
+		return "**this library**, `Subscribe`, with timeouts"
 	case "scan-floor":
 		return "*scan floor*"
 	case "copy-floor":
-		return "*copy floor*, the same buffer"
+		return "*copy floor*, same buffer"
 	case "copy-floor-new":
-		return "*copy floor*, a new buffer"
+		return "*copy floor*, new buffer"
 	case "sse-small-buffers":
 		return "**this library**, `Subscribe`, buffers of 512 B"
 	case "bare-loop":
 		return "*bare loop*"
 	case "bare-512":
-		return "*bare loop, 512 B*"
+		return "*bare loop*, 512 B"
 	}
 	return name
 }
 
-// table returns everything that was measured in Markdown.
+// table returns all results in Markdown.
 func (c *comparison) table(m machine) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Machine: %s. Medians of %d interleaved rounds.\n\n", m, c.rounds)
@@ -116,7 +116,7 @@ func (c *comparison) table(m machine) string {
 	return b.String()
 }
 
-// versions lists the peers with the versions that were built in.
+// versions returns the peers with the versions of their modules in this build.
 func versions() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -147,7 +147,7 @@ func header(b *strings.Builder, cells ...string) {
 	row(b, rule...)
 }
 
-// value formats a median, or says why there is none.
+// value returns a formatted median, or the reason why it is missing.
 func (c *comparison) value(name, unit string, format func(float64) string) string {
 	if v, ok := c.median(name, unit); ok {
 		return format(v)
@@ -240,10 +240,10 @@ func (c *comparison) parserTables(b *strings.Builder) {
 	b.WriteString("\n")
 }
 
-// wrongList says what is wrong where the tables only say that it is.
+// wrongList writes the wrong event of each parser that the tables mark as wrong.
 func (c *comparison) wrongList(b *strings.Builder) {
 	for _, which := range slices.Sorted(maps.Keys(c.wrong)) {
-		fmt.Fprintf(b, "- wrong: %s: %s\n", which, c.wrong[which].long)
+		fmt.Fprintf(b, "- wrong: %s: %s\n", strings.Replace(which, " ", ", ", 1), c.wrong[which].long)
 	}
 	if len(c.wrong) > 0 {
 		b.WriteString("\n")
@@ -252,7 +252,7 @@ func (c *comparison) wrongList(b *strings.Builder) {
 
 func (c *comparison) clientTable(b *strings.Builder) {
 	fmt.Fprintf(b, "### Whole clients: CPU time per event of %d B\n\n", 320)
-	header(b, "", "HTTP/1.1", "HTTP/2", "HTTP/1.1, one event a write", "HTTP/2, one event a write", "events per CPU second, HTTP/1.1")
+	header(b, "", "HTTP/1.1", "HTTP/2", "HTTP/1.1, one event per write", "HTTP/2, one event per write", "events per CPU second, HTTP/1.1")
 	for _, name := range cpuClients {
 		row(
 			b, label(name),
@@ -267,7 +267,7 @@ func (c *comparison) clientTable(b *strings.Builder) {
 }
 
 func (c *comparison) latencyTable(b *strings.Builder) {
-	b.WriteString("### Delivery latency, one event a millisecond\n\n")
+	b.WriteString("### Delivery latency, one event per millisecond\n\n")
 	header(b, "", "HTTP/1.1 p50", "p99", "HTTP/2 p50", "p99")
 	us := func(v float64) string { return number(v) + " µs" }
 	for _, name := range latencyClients {
@@ -310,8 +310,8 @@ func protoLabel(proto string) string {
 }
 
 func (c *comparison) completionsTable(b *strings.Builder) {
-	b.WriteString("### 100 completions one after the other, HTTP/1.1 and TLS\n\n")
-	header(b, "", "connections", "handshakes", "time of one")
+	b.WriteString("### 100 consecutive completions, HTTP/1.1 and TLS\n\n")
+	header(b, "", "connections", "handshakes", "time per completion")
 	for _, client := range benchmarks.Completers() {
 		id := completionsName(client.Name)
 		row(
@@ -324,7 +324,7 @@ func (c *comparison) completionsTable(b *strings.Builder) {
 
 func (c *comparison) reconnectTable(b *strings.Builder) {
 	b.WriteString("### 200 drops and reconnects\n\n")
-	header(b, "", "time", "events lost", "twice", "broken", "empty")
+	header(b, "", "time", "lost events", "duplicates", "broken", "empty")
 	for _, client := range benchmarks.Reconnecters() {
 		id := reconnectName(client.Name)
 		cells := []string{label(client.Name), c.value(id, "ms", func(v float64) string { return nanoseconds(v * 1e6) })}
@@ -350,7 +350,7 @@ const (
 	tableEnd   = "<!-- /table -->"
 )
 
-// replaceTable puts text between the two comments of a file.
+// replaceTable replaces the text between the comments tableStart and tableEnd of a file.
 func replaceTable(name, text string) error {
 	old, err := os.ReadFile(name)
 	if err != nil {
@@ -359,7 +359,7 @@ func replaceTable(name, text string) error {
 	before, rest, ok1 := strings.Cut(string(old), tableStart)
 	_, after, ok2 := strings.Cut(rest, tableEnd)
 	if !ok1 || !ok2 {
-		return errors.New(name + " has no " + tableStart + " … " + tableEnd)
+		return errors.New(name + ": missing " + tableStart + " or " + tableEnd)
 	}
 	return os.WriteFile(name, []byte(before+tableStart+"\n\n"+text+tableEnd+after), 0o666)
 }
