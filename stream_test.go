@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -1298,4 +1300,124 @@ func (l *logLines) Handle(_ context.Context, r slog.Record) error {
 	})
 	l.lines = append(l.lines, line)
 	return nil
+}
+
+// A guardedBody fails the test if Close is called while Read runs.
+type guardedBody struct {
+	io.ReadCloser
+	t       *testing.T
+	reading atomic.Bool
+}
+
+func (b *guardedBody) Read(p []byte) (int, error) {
+	b.reading.Store(true)
+	defer b.reading.Store(false)
+	return b.ReadCloser.Read(p)
+}
+
+func (b *guardedBody) Close() error {
+	if b.reading.Load() {
+		b.t.Error("Close was called beside a Read")
+	}
+	return b.ReadCloser.Close()
+}
+
+// In net/http of Go 1.27.0 and 1.27.1, a Read of an HTTP/1 body can block forever if Close
+// is called beside it: golang/go#81404.
+func TestNoCloseBesideARead(t *testing.T) {
+	for _, interrupt := range []struct {
+		name string
+		opts []sse.Option
+		stop func(s *sse.Stream, cancel context.CancelFunc)
+	}{
+		{"Close", nil, func(s *sse.Stream, _ context.CancelFunc) { s.Close() }},
+		{"context", nil, func(_ *sse.Stream, cancel context.CancelFunc) { cancel() }},
+		{"Reconnect", nil, func(s *sse.Stream, _ context.CancelFunc) { s.Reconnect() }},
+		{"idle timeout", []sse.Option{sse.WithIdleTimeout(time.Second)}, nil},
+		{"event timeout", []sse.Option{sse.WithEventTimeout(time.Second)}, nil},
+	} {
+		in(t, interrupt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a"), Stall()}, Script{Data("b"), Stall()}, gone))
+			hc := srv.Client()
+			transport := hc.Transport
+			hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				resp, err := transport.RoundTrip(r)
+				if err == nil {
+					resp.Body = &guardedBody{ReadCloser: resp.Body, t: t}
+				}
+				return resp, err
+			})
+			for _, open := range bothCalls(client(srv, append(interrupt.opts, sse.WithHTTPClient(hc))...)) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				s, err := open(srv.Get("/").WithContext(ctx))
+				require.NoError(t, err)
+				require.True(t, s.Next())
+				if interrupt.stop != nil {
+					time.AfterFunc(time.Second, func() { interrupt.stop(s, cancel) })
+				}
+				time.AfterFunc(time.Minute, func() { s.Close() })
+				for s.Next() {
+				}
+				cancel()
+			}
+		})
+	}
+}
+
+// A signalBody sends on closed when it was closed.
+type signalBody struct {
+	io.ReadCloser
+	closed chan<- struct{}
+}
+
+func (b signalBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.closed <- struct{}{}
+	return err
+}
+
+// The same of FromResponse, which has only Close to end a Read: the server ends the
+// response within the 50 ms in which net/http reads on after Close, and Next returns even
+// if that Read does not.
+func TestFromResponseEndsBesideTheResponse(t *testing.T) {
+	for _, interrupt := range []struct {
+		name string
+		opts []sse.Option
+		want error
+	}{
+		{"Close", nil, sse.ErrClosed},
+		{"idle timeout", []sse.Option{sse.WithIdleTimeout(20 * time.Millisecond)}, sse.ErrIdleTimeout},
+	} {
+		t.Run(interrupt.name, func(t *testing.T) {
+			closed := make(chan struct{}, 1)
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				_, _ = io.WriteString(w, "data: a\n\n")
+				if r.URL.Path == "/whole" {
+					return
+				}
+				w.(http.Flusher).Flush()
+				<-closed // and then end the response at once
+			}))
+			defer srv.Close()
+			for range 10 {
+				hc := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+				_, err := read(sse.Fetch(newGet(srv.URL+"/whole"), sse.WithHTTPClient(hc)))
+				require.NoError(t, err) // the connection has served a response
+				resp, err := hc.Do(newGet(srv.URL))
+				require.NoError(t, err)
+				resp.Body = signalBody{resp.Body, closed}
+				s, err := sse.FromResponse(resp, interrupt.opts...)
+				require.NoError(t, err)
+				require.True(t, s.Next())
+				if interrupt.opts == nil {
+					time.AfterFunc(time.Millisecond, func() { s.Close() })
+				}
+				require.False(t, s.Next())
+				require.ErrorIs(t, s.Err(), interrupt.want)
+				hc.CloseIdleConnections()
+			}
+		})
+	}
 }
