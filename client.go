@@ -14,14 +14,14 @@
 //	}
 //
 // [Fetch] reads one response, such as that of a language model. [Subscribe] keeps a
-// subscription that reconnects. [FromResponse] reads a response that other code obtained,
+// subscription and reconnects. [FromResponse] reads a response that other code obtained,
 // and a [Parser] reads events from any io.Reader. A [Stream] does all its work within
 // [Stream.Next]; between calls no goroutine runs.
 //
-// The terms are those of the WHATWG HTML standard, section "Server-sent events". A stream
-// is made of lines, and each line is a comment or a field. The lines up to a blank one are
-// a block. The blank line dispatches the data of the block as an event and makes its ID
-// the last event ID. An attempt is one request with its response.
+// The terms are those of the WHATWG HTML standard, "Server-sent events": a stream has
+// lines, which are comments or fields, and the lines up to a blank one are a block. The
+// blank line dispatches the data of the block as an event and makes its ID the last event
+// ID. An attempt is one request with its response.
 //
 // # What happens when
 //
@@ -47,22 +47,18 @@
 // that there is no rest, and is a [*TruncatedError]. (4) A *TruncatedError before the
 // completion event. (5) If it interrupted something.
 //
-// # Waits and limits
+// # Waits, limits and errors
 //
 // After a connection with events, the wait is the reconnection time that the server has
 // set, or up to 10 % more. Otherwise the backoff policy decides: about 1, 2, 4 … 30 s, and
 // never less than the reconnection time or 100 ms. Retry-After raises a wait, at most to
 // an hour. A [WithRetryPolicy] function can override all of this.
 //
-// The wait for the response headers is limited to 2 minutes and an event to 16 MiB.
-// Silence is not limited: set [WithIdleTimeout] if the server sends keep-alives, because
-// a dead connection can stay silent forever.
+// The wait for the response headers is limited to 2 minutes, and an event to 16 MiB. For
+// the silence of a dead connection, which can last forever, set [WithIdleTimeout].
 //
-// # Errors
-//
-// Test errors with [errors.Is] and [errors.As]; the types above say what to look for. An
-// error names the method, scheme, host and path of its request, but never its query, a
-// header value or unbounded text of the server.
+// Test errors with [errors.Is] and [errors.As]. They name the method, scheme, host and
+// path of the request, and never a query, a header value or unbounded text of the server.
 package sse
 
 import (
@@ -371,8 +367,8 @@ func (c *conn) Read(b []byte) (int, error) {
 func (c *conn) endRead(n int, err error) (int, error) {
 	c.reads.End()
 	if err == io.EOF && c.adopted {
-		// If the context of the request has ended, the end of the body has ended it, as
-		// packages do that hand responses over.
+		// If the context of the request has ended, the end of the body has ended it.
+		// Packages do so that obtain a response for their caller.
 		cause := c.interruption()
 		c.settled = cause != nil && cause != ErrClosed
 	}

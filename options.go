@@ -14,9 +14,9 @@ import (
 )
 
 // An Option changes a default of [NewClient], [Client.Fetch], [Client.Subscribe],
-// [FromResponse] or [NewParser]. Options given to NewClient are the defaults of its
-// calls; those given to a call win. A bad value is an error of the call that uses
-// it. A nil function, client, hook set or logger restores the default.
+// [FromResponse] or [NewParser]. The options of NewClient are the defaults of its calls;
+// the options of a call override them. An invalid value is an error of the call that uses
+// it. A nil function, client, set of hooks or logger restores the default.
 type Option func(*config)
 
 type config struct {
@@ -27,28 +27,28 @@ type config struct {
 	resume      func(context.Context, Attempt) (*http.Request, error)
 	lastEventID string
 
-	// Trying again.
+	// Retries.
 	backOff     func() backoff.BackOff
 	retryPolicy func(Attempt) (time.Duration, bool)
 	maxRetries  *int // nil: the default of Fetch or Subscribe
 
-	// Limits. A duration of 0 is none.
+	// Limits. A duration of 0 sets no limit.
 	openTimeout  time.Duration
 	idleTimeout  time.Duration
 	eventTimeout time.Duration
 	maxEventSize int
 
-	// What ends a stream.
+	// Events that end a stream.
 	done       []string
 	terminator func(Event) bool
 	eventError func(Event) error
 
-	// Watching it.
+	// Observers.
 	trace  *Trace
 	logger *slog.Logger
 }
 
-// newConfig returns the defaults as opts change them, the later ones last.
+// newConfig returns the defaults as changed by opts, in order.
 func newConfig(opts ...Option) *config {
 	c := &config{
 		openTimeout:  2 * time.Minute,
@@ -62,7 +62,7 @@ func newConfig(opts ...Option) *config {
 	return c
 }
 
-// validate returns an error that names the first bad value and what is allowed.
+// validate returns an error that names the first invalid value and the valid ones.
 func (c *config) validate() error {
 	for _, h := range c.headers {
 		if !header.IsToken(h.Key) {
@@ -95,123 +95,126 @@ func (c *config) validate() error {
 	return nil
 }
 
-// completes reports whether the stream is to end by an event.
+// completes reports whether an event completes the stream.
 func (c *config) completes() bool { return len(c.done) > 0 || c.terminator != nil }
 
-// WithHTTPClient sends requests with hc instead of [http.DefaultClient]. It is
-// copied for each attempt and never changed. Its Timeout bounds the wait for the
+// WithHTTPClient sends requests with hc in place of [http.DefaultClient]. Each attempt
+// uses a copy of hc, which is never changed. The Timeout of hc limits the wait for the
 // response headers, as [WithOpenTimeout] does, and never the stream.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) { c.httpClient = hc }
 }
 
-// WithHeader sets a header on every attempt, in place of the request's own values
-// for key. It can be given several times for different keys.
+// WithHeader sets a header on every attempt, in place of the values in the request. For
+// several headers, give it several times; for the same key, the last one counts.
 func WithHeader(key, value string) Option {
 	return func(c *config) { c.headers = append(c.headers, header.Field{Key: key, Value: value}) }
 }
 
-// WithPrepare calls f with the request of every attempt, the last word before it is
-// sent: the place for a fresh token or a signature. The request is the attempt's
-// own copy, and its context ends with the attempt. An error of f ends the stream
-// unless [WithRetryPolicy] goes on.
+// WithPrepare calls f with the request of every attempt just before it is sent, for
+// example to set a fresh token or a signature. The request is a copy for this attempt,
+// and its context ends with the attempt. If f returns an error, the stream ends unless
+// [WithRetryPolicy] continues.
 func WithPrepare(f func(*http.Request) error) Option {
 	return func(c *config) { c.prepare = f }
 }
 
-// WithResume calls f for the request of every attempt after the first, where the
-// default is to send the first request again: f may use another method, URL or
-// cursor. Last-Event-ID is added if there is one and f set none. The request is sent
-// with the context that f is given, which ends with the attempt, and not with its own.
-// Because f decides what is sent twice, [Client.Fetch] and [FromResponse] go on after a
-// break, too, after the waits of a subscription.
+// WithResume calls f for the request of every attempt after the first. By default, the
+// first request is sent again; f may choose another method, URL or cursor. The last event
+// ID is added as Last-Event-ID unless f has set one. The request is sent with the context
+// that f gets, which ends with the attempt, and not with its own. If it has a body, it
+// needs GetBody; without, the attempt fails with an error that says so.
 //
-// A nil request without an error says that there is nothing to resume. Then the
-// stream ends as it would without f, or, if no answer had been accepted so far, the
-// first request is sent again. An error ends the stream unless [WithRetryPolicy]
-// goes on.
+// Because f decides what is sent twice, [Client.Fetch] and [FromResponse] also reconnect
+// after a break, with the waits of a subscription.
+//
+// If f returns nil and no error, there is nothing to resume. The stream then ends as it
+// would without f. If no response has been accepted yet, the first request is sent again
+// where that is safe. If f returns an error, the stream ends unless [WithRetryPolicy]
+// continues.
 func WithResume(f func(context.Context, Attempt) (*http.Request, error)) Option {
 	return func(c *config) { c.resume = f }
 }
 
-// WithLastEventID starts with this last event ID, to resume where an earlier
-// process stopped. It must be fit for a header. The default is the Last-Event-ID
-// header of the request, if it has one.
+// WithLastEventID starts with this last event ID, to resume where an earlier process
+// stopped. A header must be able to carry it. The default is the Last-Event-ID header of
+// the request, if there is one.
 func WithLastEventID(id string) Option {
 	return func(c *config) { c.lastEventID = id }
 }
 
-// WithBackOff takes the waits between attempts without progress from the policy
-// that f returns, called once for each stream. The default is exponential, 1 s to
-// 30 s, doubling, give or take 50 %, without a limit of time. The policy is reset
-// when an outage begins; no wait is under 100 ms; [backoff.Stop] gives up. Mind that
-// [backoff.NewExponentialBackOff] by default stops after 15 minutes.
+// WithBackOff takes the waits between attempts without progress from the policy that f
+// returns. It calls f once for each stream and resets the policy when an outage begins.
+// No wait is shorter than 100 ms, and [backoff.Stop] ends the stream.
+//
+// The default is exponential: 1 s to 30 s, doubling, with 50 % of jitter and no limit of
+// time. A policy of [backoff.NewExponentialBackOff] stops after 15 minutes by default.
 func WithBackOff(f func() backoff.BackOff) Option {
 	return func(c *config) { c.backOff = f }
 }
 
-// WithRetryPolicy asks f after every failure whether to try again and after what
-// wait, instead of going by the default, which f sees in its [Attempt]. It is not
-// asked about cancellation, Close, Reconnect, completion and status 204. To renew a
-// token after a 401, let [WithPrepare] set it and f go on once.
+// WithRetryPolicy calls f after every failure to decide whether there is another attempt,
+// and after which wait. Its [Attempt] has the default decision, which f can override. It
+// is not called for cancellation, Close, Reconnect, completion and status 204. To renew a
+// token after a 401, let f continue once and [WithPrepare] set the new token.
 func WithRetryPolicy(f func(Attempt) (time.Duration, bool)) Option {
 	return func(c *config) { c.retryPolicy = f }
 }
 
-// WithMaxRetries sets how many attempts in a row may bring no event before the
-// stream gives up. The default is 2 for Fetch and no limit for Subscribe; 0 means
-// never to try again.
+// WithMaxRetries limits the consecutive attempts without progress, that is, without an
+// event. The default is 2 for Fetch and no limit for Subscribe. With 0 there is no retry.
 func WithMaxRetries(n int) Option {
 	return func(c *config) { c.maxRetries = &n }
 }
 
-// WithOpenTimeout bounds the time from the start of an attempt to the headers of
-// its response. The default is 2 minutes; 0 is no limit. The error is
-// [ErrOpenTimeout].
+// WithOpenTimeout limits the time from the start of an attempt to the headers of its
+// response. Some servers send the headers with the first event: allow for the time that
+// this takes. The default is 2 minutes; 0 sets no limit. The error is [ErrOpenTimeout].
 func WithOpenTimeout(d time.Duration) Option {
 	return func(c *config) { c.openTimeout = d }
 }
 
-// WithIdleTimeout bounds the silence on the wire while Next waits for the body: any
-// byte, that of a comment too, ends it. The wait for response headers is not the body's:
-// [WithOpenTimeout] bounds it, on every attempt. It is off by default and with 0. The
-// error is [ErrIdleTimeout].
+// WithIdleTimeout limits the time that Next waits for a byte of the body, which may be
+// that of a comment. It does not limit the wait for the response headers; see
+// [WithOpenTimeout]. By default and with 0 there is no limit. The error is
+// [ErrIdleTimeout].
 func WithIdleTimeout(d time.Duration) Option {
 	return func(c *config) { c.idleTimeout = d }
 }
 
-// WithEventTimeout bounds the time that Next waits for an event; comments do not
-// help. It is off by default and with 0. The error is [ErrEventTimeout].
+// WithEventTimeout limits the time that Next waits for an event, whatever comments arrive
+// meanwhile. By default and with 0 there is no limit. The error is [ErrEventTimeout].
 func WithEventTimeout(d time.Duration) Option {
 	return func(c *config) { c.eventTimeout = d }
 }
 
-// WithMaxEventSize sets how many bytes the lines of one block may have, comments
-// and ignored lines included. The default is 16 MiB, the least 1. The error is
-// [ErrEventTooLarge].
+// WithMaxEventSize limits the bytes of one block, including its comments and ignored
+// lines. The default is 16 MiB and the minimum 1. The error is [ErrEventTooLarge].
 func WithMaxEventSize(n int) Option {
 	return func(c *config) { c.maxEventSize = n }
 }
 
-// WithDone completes the stream at an event whose data is exactly one of these
-// strings, such as "[DONE]". The event is not delivered; it counts without its blank
-// line, too, if the stream ends there. A stream that ends before is truncated. Next then
-// waits for the end of the response, 100 ms at most, so that the connection can be used
-// again. Without arguments it takes an earlier WithDone back.
+// WithDone completes the stream at an event whose data is exactly one of these strings,
+// such as "[DONE]". The event is not delivered. At the end of the response it counts even
+// if its blank line is missing. A stream that ends without it is truncated.
+//
+// Next then waits up to 100 ms for the end of the response, so that the connection can be
+// reused. WithDone without arguments takes an earlier one back.
 func WithDone(data ...string) Option {
 	return func(c *config) { c.done = slices.Clone(data) }
 }
 
-// WithTerminator completes the stream at the first event for which f returns true.
-// The event is delivered. A stream that ends before is truncated. The next call of
-// Next, or leaving the loop over the events there, waits for the end of the response as
-// with [WithDone].
+// WithTerminator completes the stream at the first event for which f returns true. The
+// event is delivered. A stream that ends without it is truncated. The following call of
+// Next, or leaving the loop at the event, waits for the end of the response as with
+// [WithDone].
 func WithTerminator(f func(Event) bool) Option {
 	return func(c *config) { c.terminator = f }
 }
 
-// WithEventError ends the stream with an [*EventError] at the first event for which
-// f returns an error. The event is in the error and is not delivered.
+// WithEventError ends the stream with an [*EventError] at the first event for which f
+// returns an error. The event is in the error and is not delivered. WithDone sees an event
+// before f does, and WithTerminator sees it afterwards.
 func WithEventError(f func(Event) error) Option {
 	return func(c *config) { c.eventError = f }
 }
@@ -221,35 +224,36 @@ func WithTrace(t *Trace) Option {
 	return func(c *config) { c.trace = t }
 }
 
-// WithLogger logs the life of connections to l: connecting (level debug), connected,
-// disconnected, waiting, and ended (level warn if by an error that is no interruption).
-// It never logs payloads, header values or query strings. The default logs nothing.
+// WithLogger logs the life of connections to l: connecting at level debug; connected,
+// disconnected and waiting at level info; and ended at level warn if an error other than
+// an interruption ended the stream, else at level info. It never logs event data, header
+// values or query strings. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) { c.logger = l }
 }
 
-// A Trace is a set of hooks, each of which may be nil. They are called on the
-// goroutine that reads the stream and may call [Stream.Close] and
-// [Stream.Reconnect]. A [Parser] calls Comment and Ignored only.
+// A Trace is a set of hooks, each of which may be nil. The goroutine that reads the stream
+// calls them. They may call [Stream.Close] and [Stream.Reconnect]. A [Parser] calls only
+// Comment and Ignored.
 type Trace struct {
-	// Request is called with the request of an attempt that is about to be sent.
+	// Request is called with the request of an attempt just before it is sent.
 	Request func(*http.Request)
 
 	// Open is called with a response that was accepted.
 	Open func(*http.Response)
 
 	// Comment is called at the end of a comment line with the text after its colon,
-	// less one leading space.
+	// without one leading space.
 	Comment func(text string)
 
-	// Ignored is called with a line that has no effect: an unknown field, a bad
-	// retry, an id with a NUL. Of a long one it gets the first 1,024 bytes.
+	// Ignored is called with a line that has no effect: an unknown field, an invalid
+	// retry, or an id with a NUL. It gets at most the first 1,024 bytes.
 	Ignored func(line string)
 
-	// Disconnect is called when a connection has ended: with nil after completion or
-	// a clean end, else with the reason. Where [WithDone] or [WithTerminator] says how
-	// the stream completes, another end of the response is a [*TruncatedError]. An attempt
-	// that never got an event stream is not a connection; its error is in [Trace.Wait].
+	// Disconnect is called when a connection has ended: with nil after completion or a
+	// clean end, and with the reason otherwise. If [WithDone] or [WithTerminator] is
+	// given, a response that ends without completion is a [*TruncatedError]. It is not
+	// called for an attempt whose response was not accepted; see [Trace.Wait].
 	Disconnect func(err error)
 
 	// Wait is called before the wait for the next attempt. The values are the final
