@@ -68,7 +68,7 @@ var guide = []struct {
 		script: Script{Data(`{"error":null}`, `{"error":{"message":"overloaded"}}`)},
 		read: func(req *http.Request, out io.Writer) error {
 			failure := func(e sse.Event) error {
-				var v struct{ Error any } // nil for a chunk without one, and for "error":null
+				var v struct{ Error any } // nil if the member is missing or null
 				if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil || e.Type == "error" {
 					return errors.New(e.Data)
 				}
@@ -103,7 +103,7 @@ var guide = []struct {
 		name:   "request sent again with an idempotency key",
 		script: Script{Cut()},
 		read: func(req *http.Request, out io.Writer) error {
-			req.Header.Set("Idempotency-Key", "order-4711") // only where the service knows it
+			req.Header.Set("Idempotency-Key", "order-4711") // only if the service supports it
 			stream, err := sse.Fetch(req, sse.WithMaxRetries(1))
 			if err != nil {
 				return err
@@ -133,7 +133,7 @@ var guide = []struct {
 		script: Script{Data("Good"), Wait(time.Hour), Data(" morning")},
 		read: func(req *http.Request, out io.Writer) error {
 			hc := *http.DefaultClient
-			hc.Timeout = 10 * time.Second // here it bounds the wait for the headers, not the answer
+			hc.Timeout = 10 * time.Second // limits the wait for the headers, not the response
 			stream, err := sse.Fetch(req, sse.WithHTTPClient(&hc))
 			if err != nil {
 				return err
@@ -152,7 +152,7 @@ var guide = []struct {
 			}
 			for event, err := range stream.Events() {
 				if err != nil || event.Data == "morning" {
-					break // the connection is released, and the server stops
+					break // releases the connection, so that the server stops
 				}
 				fmt.Fprint(out, event.Data)
 			}
@@ -166,7 +166,7 @@ var guide = []struct {
 		read: func(req *http.Request, out io.Writer) error {
 			stream, err := sse.Fetch(req)
 			if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
-				return fmt.Errorf("%w: %.300s", err, refusal.Body) // refusal.RetryAfter says when to come back
+				return fmt.Errorf("%w: %.300s", err, refusal.Body) // refusal.RetryAfter is the time to wait
 			}
 			if err != nil {
 				return err
