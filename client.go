@@ -69,7 +69,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,6 +77,7 @@ import (
 	"github.com/fetchsse/sse/internal/body"
 	"github.com/fetchsse/sse/internal/header"
 	"github.com/fetchsse/sse/internal/redact"
+	"github.com/fetchsse/sse/internal/request"
 	"github.com/fetchsse/sse/internal/roundtrip"
 	"github.com/fetchsse/sse/internal/watchdog"
 )
@@ -180,8 +180,8 @@ func FromResponse(resp *http.Response, opts ...Option) (*Stream, error) {
 // owns the attempt's context and whatever that attempt holds; close releases all of it.
 type conn struct {
 	cfg     *config
-	request context.Context // the caller's
-	ctx     context.Context // of the attempt, derived from request
+	parent  context.Context // of the caller's request
+	ctx     context.Context // of the attempt, derived from parent
 	cancel  context.CancelCauseFunc
 	settled bool   // the attempt ended before ctx did
 	name    string // of the request, for messages
@@ -210,9 +210,9 @@ const (
 	drainSize   = 64 << 10 // the rest of a completed response that is read to reuse its connection
 )
 
-func newConn(cfg *config, request context.Context, name string) *conn {
-	ctx, cancel := context.WithCancelCause(request)
-	return &conn{cfg: cfg, request: request, ctx: ctx, cancel: cancel, name: name}
+func newConn(cfg *config, parent context.Context, name string) *conn {
+	ctx, cancel := context.WithCancelCause(parent)
+	return &conn{cfg: cfg, parent: parent, ctx: ctx, cancel: cancel, name: name}
 }
 
 // wait waits for d and reports whether the attempt is still wanted.
@@ -251,9 +251,9 @@ func (c *conn) openTimeout() time.Duration {
 // do sends req, which belongs to the attempt, with the last event ID id. It returns the
 // outcome of kind accepted if the response is an event stream to be read.
 func (c *conn) do(req *http.Request, id string) outcome {
-	c.name = requestName(req)
+	c.name = request.Name(req)
 	if err := cmp.Or(c.prepare(req, id), c.ctx.Err()); err != nil {
-		closeBody(req)
+		request.CloseBody(req)
 		return c.unsendable(err)
 	}
 	c.cfg.log(c.ctx, slog.LevelDebug, "sse: connecting", c.name, nil)
@@ -282,7 +282,7 @@ func (c *conn) do(req *http.Request, id string) outcome {
 		o = c.accept(resp)
 	}
 	o.unsent, o.redirected = trip.Unsent(), trip.Redirected()
-	o.idempotent = isIdempotent(req.Method) || hasIdempotencyKey(req.Header) && !trip.LeftOrigin()
+	o.idempotent = request.IsIdempotent(req.Method) || request.HasIdempotencyKey(req.Header) && !trip.LeftOrigin()
 	return o
 }
 
@@ -304,7 +304,7 @@ func (c *conn) prepare(req *http.Request, id string) error {
 			return fmt.Errorf("WithPrepare: %w", err)
 		}
 	}
-	return checkRequest(req)
+	return request.Check(req)
 }
 
 // defaultHeaders are set where the caller has set nothing. The encoding is identity,
@@ -347,7 +347,7 @@ func (c *conn) refuse(resp *http.Response) outcome {
 // adopt takes a response to a request that the caller sent.
 func (c *conn) adopt(resp *http.Response) outcome {
 	c.adopted = true
-	detached := body.NewDetached(c.ctx, c.request, resp.Body)
+	detached := body.NewDetached(c.ctx, c.parent, resp.Body)
 	c.body, c.unhook = detached, context.AfterFunc(c.ctx, detached.Interrupt)
 	return c.accept(resp)
 }
@@ -463,89 +463,6 @@ func (c *conn) close() {
 		c.body.Close()
 	}
 	c.body = nil
-}
-
-// requestName returns the method, scheme, host and path of req for use in messages.
-func requestName(req *http.Request) string {
-	if req == nil || req.URL == nil {
-		return ""
-	}
-	u := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path, RawPath: req.URL.RawPath}
-	return cmp.Or(req.Method, http.MethodGet) + " " + u.String() + ": "
-}
-
-func closeBody(req *http.Request) {
-	if req != nil && req.Body != nil {
-		req.Body.Close()
-	}
-}
-
-// cloneRequest returns a copy of req that may be changed, with a body of its own if req
-// has GetBody. It closes the body of req then, as net/http does after sending.
-func cloneRequest(ctx context.Context, req *http.Request) (*http.Request, error) {
-	req = req.Clone(ctx)
-	if req.Header == nil {
-		req.Header = make(http.Header)
-	}
-	if req.Body == nil || req.GetBody == nil {
-		return req, nil
-	}
-	req.Body.Close()
-	b, err := req.GetBody()
-	if err != nil {
-		return nil, fmt.Errorf("GetBody: %w", err)
-	}
-	req.Body = b
-	return req, nil
-}
-
-// isOneShot reports whether the body of req can be sent only once.
-func isOneShot(req *http.Request) bool {
-	return req.Body != nil && req.Body != http.NoBody && req.GetBody == nil
-}
-
-// checkRequest returns an error if req cannot be sent. The errors of net/http for this
-// look like those of a broken connection.
-func checkRequest(req *http.Request) error {
-	switch {
-	case req == nil:
-		return errors.New("sse: the request is nil")
-	case req.URL == nil:
-		return errors.New("sse: the request has no URL")
-	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
-		return fmt.Errorf("sse: the URL has the scheme %.20q; use http or https", req.URL.Scheme)
-	case req.URL.Host == "":
-		return errors.New("sse: the URL has no host")
-	case req.Method != "" && !header.IsToken(req.Method):
-		return fmt.Errorf("sse: invalid method %.40q", req.Method)
-	case req.ContentLength > 0 && req.Body == nil:
-		return errors.New("sse: the request has a ContentLength and no Body")
-	case req.RequestURI != "":
-		return errors.New("sse: RequestURI is for servers; clear it")
-	}
-	for key, values := range req.Header {
-		if !header.IsToken(key) {
-			return fmt.Errorf("sse: %w", header.ErrName)
-		}
-		if slices.ContainsFunc(values, func(v string) bool { return !header.IsValue(v) }) {
-			return fmt.Errorf("sse: the header %s has a control character in its value", key)
-		}
-	}
-	return nil
-}
-
-// isIdempotent reports whether a request with this method can be sent twice.
-func isIdempotent(method string) bool {
-	switch method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
-}
-
-// hasIdempotencyKey reports whether the server can recognize a request that is sent twice.
-func hasIdempotencyKey(h http.Header) bool {
-	return header.Has(h, "Idempotency-Key") || header.Has(h, "X-Idempotency-Key")
 }
 
 func isSuccess(resp *http.Response) bool { return resp.StatusCode/100 == 2 }

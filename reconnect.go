@@ -15,6 +15,7 @@ import (
 
 	"github.com/fetchsse/sse/internal/body"
 	"github.com/fetchsse/sse/internal/header"
+	"github.com/fetchsse/sse/internal/request"
 )
 
 // An Attempt describes how an attempt or a connection ended and the next attempt. The
@@ -312,7 +313,7 @@ type requests struct {
 
 func newRequests(cfg *config, req *http.Request) requests {
 	q := requests{cfg: cfg, original: req}
-	if isOneShot(req) {
+	if request.IsOneShot(req) {
 		q.oneShot = body.NewOneShot(req.Body)
 	}
 	return q
@@ -359,7 +360,7 @@ func (q *requests) replay(ctx context.Context, id string) (*http.Request, string
 	if q.oneShot.Used() {
 		return nil, "", errSpentBody
 	}
-	req, err := cloneRequest(ctx, q.original)
+	req, err := request.Clone(ctx, q.original)
 	if err == nil && q.oneShot != nil {
 		req.Body = q.oneShot
 	}
@@ -369,12 +370,12 @@ func (q *requests) replay(ctx context.Context, id string) (*http.Request, string
 // resume returns req, which WithResume made. It leaves out an ID that no header can
 // carry: the caller has seen it and resumes in another way.
 func (q *requests) resume(ctx context.Context, req *http.Request, id string) (*http.Request, string, error) {
-	err := checkRequest(req)
-	if err == nil && isOneShot(req) {
+	err := request.Check(req)
+	if err == nil && request.IsOneShot(req) {
 		err = errors.New("the body of the request cannot be made again; set GetBody")
 	}
 	if err != nil {
-		closeBody(req)
+		request.CloseBody(req)
 		return nil, "", fmt.Errorf("WithResume: %w", err)
 	}
 	if own := header.Remove(req.Header.Clone(), header.LastEventID); own != "" {
@@ -382,7 +383,7 @@ func (q *requests) resume(ctx context.Context, req *http.Request, id string) (*h
 	} else if !header.IsValue(id) {
 		id = ""
 	}
-	req, err = cloneRequest(ctx, req)
+	req, err = request.Clone(ctx, req)
 	return req, id, err
 }
 
@@ -392,7 +393,7 @@ func (q *requests) discard() {
 	case q.oneShot != nil:
 		q.oneShot.Discard()
 	case !q.made:
-		closeBody(q.original)
+		request.CloseBody(q.original)
 	}
 }
 

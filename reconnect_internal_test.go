@@ -130,15 +130,6 @@ func TestPolicyIsResetOncePerOutage(t *testing.T) {
 	}
 }
 
-func TestIsIdempotent(t *testing.T) {
-	for method, want := range map[string]bool{
-		"": true, "GET": true, "HEAD": true, "OPTIONS": true, "PUT": true, "DELETE": true,
-		"POST": false, "PATCH": false, "REPORT": false, "get": false,
-	} {
-		require.Equal(t, want, isIdempotent(method), method)
-	}
-}
-
 // fixed is a policy with a constant wait.
 type fixed time.Duration
 

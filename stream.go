@@ -17,6 +17,7 @@ import (
 	"github.com/fetchsse/sse/internal/body"
 	"github.com/fetchsse/sse/internal/header"
 	"github.com/fetchsse/sse/internal/redact"
+	"github.com/fetchsse/sse/internal/request"
 	"github.com/fetchsse/sse/internal/utf8x"
 )
 
@@ -57,14 +58,14 @@ const (
 // newStream returns a stream that has not made an attempt. If it cannot, it closes the
 // body of the request, as net/http does.
 func newStream(req *http.Request, subscribe bool, opts ...[]Option) (s *Stream, err error) {
-	if err = checkRequest(req); err == nil {
+	if err = request.Check(req); err == nil {
 		s, err = configure(req, subscribe, opts...)
 	}
-	if err == nil && subscribe && isOneShot(req) {
+	if err == nil && subscribe && request.IsOneShot(req) {
 		err = errors.New("sse: Subscribe: a request with a body needs GetBody to be sent again; set it")
 	}
 	if err != nil {
-		closeBody(req)
+		request.CloseBody(req)
 		return nil, err
 	}
 	return s, nil
@@ -163,7 +164,7 @@ func (s *Stream) connect() {
 	var o outcome
 	switch {
 	case err != nil:
-		closeBody(req)
+		request.CloseBody(req)
 		o = c.unsendable(err)
 	case req == nil:
 		o = outcome{kind: nothingToResume}
@@ -177,7 +178,7 @@ func (s *Stream) connect() {
 func (s *Stream) adopt(resp *http.Response) {
 	s.requests.adopted()
 	c := s.conn
-	c.name = requestName(resp.Request)
+	c.name = request.Name(resp.Request)
 	o := c.adopt(resp)
 	if o.kind == accepted {
 		s.read(o)
@@ -204,7 +205,7 @@ func (s *Stream) read(o outcome) {
 	s.retrier.connected()
 	s.parser.reset(body.Decode(c, c.resp.Header))
 	s.cfg.trace.open(c.resp)
-	s.cfg.log(c.request, slog.LevelInfo, "sse: connected", c.name, nil, slog.Int("status", c.resp.StatusCode))
+	s.cfg.log(c.parent, slog.LevelInfo, "sse: connected", c.name, nil, slog.Int("status", c.resp.StatusCode))
 }
 
 // deliver reports whether the parser's event is for the caller, and decides what its end
@@ -298,7 +299,7 @@ func (s *Stream) decide(o outcome) {
 		o.events = c.events
 		s.parser.release() // a wait needs no buffer
 		s.cfg.trace.disconnect(o.err)
-		s.cfg.log(c.request, slog.LevelInfo, "sse: disconnected", c.name, o.err, slog.Int("events", c.events))
+		s.cfg.log(c.parent, slog.LevelInfo, "sse: disconnected", c.name, o.err, slog.Int("events", c.events))
 	}
 	if cause := s.interruption(); cause != nil && o.kind != done {
 		o.kind, o.err = interrupted, cause
@@ -312,7 +313,7 @@ func (s *Stream) decide(o outcome) {
 	if o.kind != reconnected {
 		next := s.retrier.next
 		s.cfg.trace.wait(next)
-		s.cfg.log(c.request, slog.LevelInfo, "sse: waiting", c.name, o.err, slog.Int("attempt", next.Number), slog.Duration("delay", next.Delay))
+		s.cfg.log(c.parent, slog.LevelInfo, "sse: waiting", c.name, o.err, slog.Int("attempt", next.Number), slog.Duration("delay", next.Delay))
 	}
 }
 
@@ -326,8 +327,8 @@ func (s *Stream) interruption() error {
 		if cause := c.interruption(); cause != nil {
 			return cause
 		}
-	} else if c.request.Err() != nil {
-		return context.Cause(c.request)
+	} else if c.parent.Err() != nil {
+		return context.Cause(c.parent)
 	}
 	if s.closed.Load() {
 		return ErrClosed
@@ -345,7 +346,7 @@ func (s *Stream) finish(err error, interrupted bool) {
 	if err == nil || interrupted { // as the program wanted it
 		level = slog.LevelInfo
 	}
-	s.cfg.log(s.conn.request, level, "sse: ended", s.conn.name, err)
+	s.cfg.log(s.conn.parent, level, "sse: ended", s.conn.name, err)
 }
 
 // Event returns the event of the last call of [Stream.Next], a copy that the caller may

@@ -1,0 +1,99 @@
+// Package request checks and copies HTTP requests.
+package request
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/fetchsse/sse/internal/header"
+)
+
+// Check returns an error if req cannot be sent. The errors of net/http for this look like
+// those of a broken connection.
+func Check(req *http.Request) error {
+	switch {
+	case req == nil:
+		return errors.New("sse: the request is nil")
+	case req.URL == nil:
+		return errors.New("sse: the request has no URL")
+	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
+		return fmt.Errorf("sse: the URL has the scheme %.20q; use http or https", req.URL.Scheme)
+	case req.URL.Host == "":
+		return errors.New("sse: the URL has no host")
+	case req.Method != "" && !header.IsToken(req.Method):
+		return fmt.Errorf("sse: invalid method %.40q", req.Method)
+	case req.ContentLength > 0 && req.Body == nil:
+		return errors.New("sse: the request has a ContentLength and no Body")
+	case req.RequestURI != "":
+		return errors.New("sse: RequestURI is for servers; clear it")
+	}
+	for key, values := range req.Header {
+		if !header.IsToken(key) {
+			return fmt.Errorf("sse: %w", header.ErrName)
+		}
+		if slices.ContainsFunc(values, func(v string) bool { return !header.IsValue(v) }) {
+			return fmt.Errorf("sse: the header %s has a control character in its value", key)
+		}
+	}
+	return nil
+}
+
+// Name returns the method, scheme, host and path of req as the start of a message, or ""
+// without a URL.
+func Name(req *http.Request) string {
+	if req == nil || req.URL == nil {
+		return ""
+	}
+	u := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path, RawPath: req.URL.RawPath}
+	return cmp.Or(req.Method, http.MethodGet) + " " + u.String() + ": "
+}
+
+// Clone returns a copy of req that may be changed, with a body of its own if req has
+// GetBody. It then closes the body of req, as net/http does after sending.
+func Clone(ctx context.Context, req *http.Request) (*http.Request, error) {
+	req = req.Clone(ctx)
+	if req.Header == nil {
+		req.Header = make(http.Header)
+	}
+	if req.Body == nil || req.GetBody == nil {
+		return req, nil
+	}
+	req.Body.Close()
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, fmt.Errorf("GetBody: %w", err)
+	}
+	req.Body = body
+	return req, nil
+}
+
+// CloseBody closes the body of req, if there is one.
+func CloseBody(req *http.Request) {
+	if req != nil && req.Body != nil {
+		req.Body.Close()
+	}
+}
+
+// IsOneShot reports whether the body of req can be sent only once.
+func IsOneShot(req *http.Request) bool {
+	return req.Body != nil && req.Body != http.NoBody && req.GetBody == nil
+}
+
+// IsIdempotent reports whether a request with this method can be sent twice.
+func IsIdempotent(method string) bool {
+	switch method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// HasIdempotencyKey reports whether the server can recognize a request that is sent twice.
+func HasIdempotencyKey(h http.Header) bool {
+	return header.Has(h, "Idempotency-Key") || header.Has(h, "X-Idempotency-Key")
+}
