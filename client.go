@@ -190,11 +190,10 @@ type conn struct {
 	openTimer *time.Timer // cancels with errTimeout
 	reads     watchdog.Watchdog
 
-	resp        *http.Response
-	body        io.ReadCloser
-	ctxEndsRead bool        // a Read of body returns when ctx ends; no Close may come beside it
-	unhook      func() bool // keeps the end of ctx from closing body otherwise
-	events      int         // dispatched so far
+	resp   *http.Response
+	body   body.Body   // nil once closed
+	unhook func() bool // keeps the end of ctx from interrupting body
+	events int         // dispatched so far
 }
 
 // Causes of the end of an attempt's context beside the caller's cause and ErrClosed.
@@ -274,12 +273,11 @@ func (c *conn) do(req *http.Request, id string) outcome {
 	case err != nil:
 		o = c.failed(err, trip.LastResponse())
 	default:
-		c.body = resp.Body
-		c.ctxEndsRead = trip.EndsReads(resp)
-		if !c.ctxEndsRead {
-			c.unhook = context.AfterFunc(c.ctx, func() { resp.Body.Close() })
+		if trip.EndsReads(resp) {
+			o = c.accept(resp, body.NewOwned(resp.Body))
+		} else {
+			o = c.accept(resp, body.NewPlain(resp.Body))
 		}
-		o = c.accept(resp)
 	}
 	o.unsent, o.redirected = trip.Unsent(), trip.Redirected()
 	o.idempotent = request.IsIdempotent(req.Method) || request.HasIdempotencyKey(req.Header) && !trip.LeftOrigin()
@@ -315,9 +313,10 @@ var defaultHeaders = [...]header.Field{
 	{Key: "Accept-Encoding", Value: "identity"},
 }
 
-// accept takes resp as the event stream to read, or refuses it.
-func (c *conn) accept(resp *http.Response) outcome {
-	c.resp = resp
+// accept takes resp, whose body is b, as the event stream to read, or refuses it.
+func (c *conn) accept(resp *http.Response, b body.Body) outcome {
+	c.resp, c.body = resp, b
+	c.unhook = context.AfterFunc(c.ctx, b.Interrupt)
 	c.reads.Start(
 		watchdog.Limit{Timeout: c.cfg.idleTimeout, Err: ErrIdleTimeout},
 		watchdog.Limit{Timeout: c.cfg.eventTimeout, Err: ErrEventTimeout},
@@ -347,9 +346,7 @@ func (c *conn) refuse(resp *http.Response) outcome {
 // adopt takes a response to a request that the caller sent.
 func (c *conn) adopt(resp *http.Response) outcome {
 	c.adopted = true
-	detached := body.NewDetached(c.ctx, c.parent, resp.Body)
-	c.body, c.unhook = detached, context.AfterFunc(c.ctx, detached.Interrupt)
-	return c.accept(resp)
+	return c.accept(resp, body.NewDetached(c.ctx, c.parent, resp.Body))
 }
 
 // Read reads from the body as it came, under the idle and event timeouts. These count
@@ -448,21 +445,14 @@ func (c *conn) close() {
 	}
 	c.reads.Stop()
 	c.settled = c.settled || c.ctx.Err() == nil
-	mine := c.unhook == nil || c.unhook()
+	if c.body != nil {
+		c.unhook()
+	}
 	c.cancel(nil)
-	if c.body == nil {
-		return
-	}
-	if c.ctxEndsRead {
-		// Since Go 1.27, net/http reads on for 50 ms after Close, and the server does not
-		// notice. It closes the connection at once if it sees the end of the context
-		// first, which is certain when a Read has returned an error.
-		_, _ = io.Copy(io.Discard, c.body)
-	}
-	if mine || c.adopted {
+	if c.body != nil {
 		c.body.Close()
+		c.body = nil
 	}
-	c.body = nil
 }
 
 func isSuccess(resp *http.Response) bool { return resp.StatusCode/100 == 2 }

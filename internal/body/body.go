@@ -72,20 +72,84 @@ func (b *OneShot) Discard() {
 	}
 }
 
-// A Detached is the body of a response that was requested elsewhere, so that only Close
-// can end a Read of it. In net/http 1.27.0 and 1.27.1 such a Read can block forever if
-// Close is called beside it (golang/go#81404). Detached therefore runs each Read on a
-// goroutine of its own, which lives no longer than that Read, and stops waiting for it
-// when the context ends. After that, the abandoned Read may still write into its buffer.
-type Detached struct {
-	body    io.ReadCloser
-	ctx     context.Context
-	request context.Context
-	results chan result
+// A Body is the body of a response. One goroutine calls Read and at last Close, once.
+// Interrupt ends a Read from another goroutine; it is called when the context of the
+// attempt ends before Close.
+type Body interface {
+	io.ReadCloser
+	Interrupt()
+}
 
-	closed    atomic.Bool   // body is closed
-	released  chan struct{} // closed by Close
-	abandoned bool          // a Read of the body has not returned
+// A closer closes a body once.
+type closer struct {
+	body   io.ReadCloser
+	closed atomic.Bool
+}
+
+func (c *closer) closeOnce() {
+	if !c.closed.Swap(true) {
+		c.body.Close()
+	}
+}
+
+// A Plain is a body of which Close ends a Read: one of HTTP/2, or of a round tripper that
+// says nothing of its connection.
+type Plain struct{ closer }
+
+// NewPlain returns a Plain for body.
+func NewPlain(body io.ReadCloser) *Plain { return &Plain{closer{body: body}} }
+
+func (p *Plain) Read(b []byte) (int, error) { return p.body.Read(b) }
+
+// Interrupt closes the body.
+func (p *Plain) Interrupt() { p.closeOnce() }
+
+// Close closes the body unless Interrupt does.
+func (p *Plain) Close() error {
+	p.closeOnce()
+	return nil
+}
+
+// An Owned is an HTTP/1 body of net/http, of which the end of the request's context ends a
+// Read. No Close may come beside a Read of it: in net/http 1.27.0 and 1.27.1, that can
+// block the Read forever (golang/go#81404).
+type Owned struct{ closer }
+
+// lastResort is the time that a Read has to end after the context. A round tripper may
+// have sent the request with another context. Then only Close can end the Read.
+const lastResort = time.Second
+
+// NewOwned returns an Owned for body.
+func NewOwned(body io.ReadCloser) *Owned { return &Owned{closer{body: body}} }
+
+func (o *Owned) Read(b []byte) (int, error) { return o.body.Read(b) }
+
+// Interrupt leaves the Read to the end of the context, and closes the body after a while.
+func (o *Owned) Interrupt() { time.AfterFunc(lastResort, o.closeOnce) }
+
+// Close closes the body after the end of the context.
+//
+// Since Go 1.27, net/http reads on for 50 ms after Close (golang/go#77370), and the server
+// does not notice. It closes the connection at once if it sees the end of the context
+// first, which is certain when a Read has returned an error.
+func (o *Owned) Close() error {
+	timer := time.AfterFunc(lastResort, o.closeOnce)
+	_, _ = io.Copy(io.Discard, o.body)
+	timer.Stop()
+	o.closeOnce()
+	return nil
+}
+
+// A Detached is the body of a response that was requested elsewhere, so that only Close
+// can end a Read of it, with the danger described at [Owned]. Detached therefore runs each
+// Read on a goroutine of its own, which lives no longer than that Read, and stops waiting
+// for it when the context ends. The abandoned Read may still write into its buffer.
+type Detached struct {
+	closer
+	ctx       context.Context
+	request   context.Context
+	results   chan result
+	abandoned bool // a Read of the body has not returned
 }
 
 type result struct {
@@ -100,7 +164,7 @@ const selfEndDelay = 50 * time.Millisecond
 // NewDetached returns a Detached for body. Its reading ends with ctx. The context of the
 // request, from which ctx is derived, is one that a Read may end with by itself.
 func NewDetached(ctx, request context.Context, body io.ReadCloser) *Detached {
-	return &Detached{body: body, ctx: ctx, request: request, results: make(chan result, 1), released: make(chan struct{})}
+	return &Detached{closer: closer{body: body}, ctx: ctx, request: request, results: make(chan result, 1)}
 }
 
 // Read reads from the body until that returns or the context ends. The error is then
@@ -131,31 +195,19 @@ func (d *Detached) Read(b []byte) (int, error) {
 	}
 }
 
-// Interrupt closes the body after the end of the context, beside a Read if there is one.
-// It may be called from any goroutine.
+// Interrupt closes the body, beside a Read if there is one.
 func (d *Detached) Interrupt() {
 	if d.request.Err() != nil {
-		select {
-		case <-d.released:
-		case <-time.After(selfEndDelay):
-		}
+		time.AfterFunc(selfEndDelay, d.closeOnce) // the Read ends by itself
+		return
 	}
-	_ = d.closeOnce() // the stream has ended; nothing depends on the error
+	d.closeOnce()
 }
 
-// Close closes the body. If an abandoned Read is still running, Interrupt does so. Close
-// is called once, on the goroutine that reads.
+// Close closes the body. Beside an abandoned Read, Interrupt does that.
 func (d *Detached) Close() error {
-	close(d.released)
-	if d.abandoned {
-		return nil
+	if !d.abandoned {
+		d.closeOnce()
 	}
-	return d.closeOnce()
-}
-
-func (d *Detached) closeOnce() error {
-	if d.closed.Swap(true) {
-		return nil
-	}
-	return d.body.Close()
+	return nil
 }

@@ -74,6 +74,46 @@ func TestOneShotIsDiscardedOnce(t *testing.T) {
 	none.Discard()
 }
 
+// Close reads until the end of the context has reached the body, and closes it then.
+func TestOwnedIsClosedAfterItsReadHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, w := io.Pipe()
+		src := &recorder{Reader: r}
+		context.AfterFunc(ctx, func() { w.CloseWithError(context.Cause(ctx)) })
+		o := NewOwned(src)
+		context.AfterFunc(ctx, o.Interrupt)
+		time.AfterFunc(time.Second, cancel)
+		_, err := o.Read(make([]byte, 1))
+		require.Equal(t, context.Canceled, err)
+		synctest.Wait()
+		require.Zero(t, src.closed.Load())
+		require.NoError(t, o.Close())
+		require.EqualValues(t, 1, src.closed.Load())
+	})
+}
+
+// A round tripper may have dropped the context. Then Close must come beside the Read.
+func TestOwnedClosesABodyThatIgnoresItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, _ := io.Pipe()
+		o := NewOwned(&recorder{Reader: r})
+		context.AfterFunc(ctx, o.Interrupt)
+		start := time.Now()
+		cancel()
+		_, err := o.Read(make([]byte, 1))
+		require.Equal(t, io.ErrClosedPipe, err)
+		require.Equal(t, lastResort, time.Since(start))
+		require.NoError(t, o.Close())
+
+		r, _ = io.Pipe()
+		start = time.Now()
+		require.NoError(t, NewOwned(r).Close(), "without a Read")
+		require.Equal(t, lastResort, time.Since(start))
+	})
+}
+
 // A stuckReader blocks in Read until it is released, whatever else happens, as net/http
 // 1.27 does when a Close comes beside a Read at the wrong time.
 type stuckReader struct{ release chan struct{} }
@@ -146,6 +186,19 @@ func TestDetachedClosesABodyThatIgnoresItsRequest(t *testing.T) {
 		require.Equal(t, time.Second+selfEndDelay, time.Since(start))
 		require.NoError(t, d.Close())
 		synctest.Wait()
+		require.EqualValues(t, 1, src.closed.Load())
+	})
+}
+
+func TestPlainIsClosedByInterrupt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := io.Pipe()
+		src := &recorder{Reader: r}
+		p := NewPlain(src)
+		go p.Interrupt()
+		_, err := p.Read(make([]byte, 1))
+		require.Equal(t, io.ErrClosedPipe, err)
+		require.NoError(t, p.Close())
 		require.EqualValues(t, 1, src.closed.Load())
 	})
 }
