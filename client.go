@@ -191,7 +191,8 @@ type conn struct {
 	reads     watchdog.Watchdog
 
 	resp   *http.Response
-	body   body.Body   // nil once closed
+	src    io.Reader   // of the body of resp
+	body   body.Body   // ends the reading of src; nil once closed
 	unhook func() bool // keeps the end of ctx from interrupting body
 	events int         // dispatched so far
 }
@@ -249,7 +250,7 @@ func (c *conn) openTimeout() time.Duration {
 
 // do sends req, which belongs to the attempt, with the last event ID id. It returns the
 // outcome of kind accepted if the response is an event stream to be read.
-func (c *conn) do(req *http.Request, id string) outcome {
+func (c *conn) do(req *http.Request, id string) *outcome {
 	c.name = request.Name(req)
 	if err := cmp.Or(c.prepare(req, id), c.ctx.Err()); err != nil {
 		request.CloseBody(req)
@@ -258,12 +259,14 @@ func (c *conn) do(req *http.Request, id string) outcome {
 	c.cfg.log(c.ctx, slog.LevelDebug, "sse: connecting", c.name, nil)
 	c.cfg.trace.request(req)
 	trip := roundtrip.New(c.cfg.httpClient)
-	resp, err := trip.Do(req)
+	idempotent := request.IsIdempotent(req.Method)
+	hasKey := request.HasIdempotencyKey(req.Header)
+	resp, err := trip.Do(req, !idempotent && !hasKey)
 	if c.openTimer != nil && !c.openTimer.Stop() {
 		<-c.ctx.Done() // it has fired and must not end what follows
 	}
 	c.openTimer = nil // a stream may last for weeks without it
-	var o outcome
+	var o *outcome
 	switch {
 	case c.ctx.Err() != nil:
 		if resp != nil {
@@ -274,13 +277,13 @@ func (c *conn) do(req *http.Request, id string) outcome {
 		o = c.failed(err, trip.LastResponse())
 	default:
 		if trip.EndsReads(resp) {
-			o = c.accept(resp, body.NewOwned(resp.Body))
+			o = c.accept(resp, resp.Body, body.NewOwned(resp.Body))
 		} else {
-			o = c.accept(resp, body.NewPlain(resp.Body))
+			o = c.accept(resp, resp.Body, body.NewPlain(resp.Body))
 		}
 	}
 	o.unsent, o.redirected = trip.Unsent(), trip.Redirected()
-	o.idempotent = request.IsIdempotent(req.Method) || request.HasIdempotencyKey(req.Header) && !trip.LeftOrigin()
+	o.idempotent = idempotent || hasKey && !trip.LeftOrigin()
 	return o
 }
 
@@ -313,9 +316,9 @@ var defaultHeaders = [...]header.Field{
 	{Key: "Accept-Encoding", Value: "identity"},
 }
 
-// accept takes resp, whose body is b, as the event stream to read, or refuses it.
-func (c *conn) accept(resp *http.Response, b body.Body) outcome {
-	c.resp, c.body = resp, b
+// accept takes resp as the event stream to read, or refuses it. Its body is read from src.
+func (c *conn) accept(resp *http.Response, src io.Reader, b body.Body) *outcome {
+	c.resp, c.src, c.body = resp, src, b
 	c.unhook = context.AfterFunc(c.ctx, b.Interrupt)
 	c.reads.Start(
 		watchdog.Limit{Timeout: c.cfg.idleTimeout, Err: ErrIdleTimeout},
@@ -323,37 +326,38 @@ func (c *conn) accept(resp *http.Response, b body.Body) outcome {
 		func() { c.cancel(errTimeout) })
 	switch {
 	case resp.StatusCode == http.StatusNoContent:
-		return outcome{kind: noContent}
+		return &outcome{kind: noContent}
 	case isSuccess(resp) && isEventStream(resp.Header) && isDecodable(resp.Header):
-		return outcome{kind: accepted}
+		return &outcome{kind: accepted}
 	}
 	return c.refuse(resp)
 }
 
 // refuse reads the start of a response that is not an event stream, in bounded time.
-func (c *conn) refuse(resp *http.Response) outcome {
+func (c *conn) refuse(resp *http.Response) *outcome {
 	limit := refusalSize
 	if isSuccess(resp) {
 		limit = c.cfg.maxEventSize
 	}
 	c.startTimer(refusalTime)
-	text, _ := io.ReadAll(io.LimitReader(body.Decode(c.body, resp.Header), int64(limit)))
+	text, _ := io.ReadAll(io.LimitReader(body.Decode(c.src, resp.Header), int64(limit)))
 	refusal := newResponseError(c.name, resp)
 	refusal.Body = text
-	return outcome{kind: kindOfStatus(resp.StatusCode), err: refusal}
+	return &outcome{kind: kindOfStatus(resp.StatusCode), err: refusal}
 }
 
 // adopt takes a response to a request that the caller sent.
-func (c *conn) adopt(resp *http.Response) outcome {
+func (c *conn) adopt(resp *http.Response) *outcome {
 	c.adopted = true
-	return c.accept(resp, body.NewDetached(c.ctx, c.parent, resp.Body))
+	detached := body.NewDetached(c.ctx, c.parent, resp.Body)
+	return c.accept(resp, detached, detached)
 }
 
 // Read reads from the body as it came, under the idle and event timeouts. These count
 // only the time within Read, so that a slow consumer does not look like a silent server.
 func (c *conn) Read(b []byte) (int, error) {
 	c.reads.Begin()
-	return c.endRead(c.body.Read(b))
+	return c.endRead(c.src.Read(b))
 }
 
 // endRead is the part of Read after reading. As a part of Read itself, its variables would
@@ -391,8 +395,8 @@ func (c *conn) interruption() error {
 
 // canceled returns the outcome of an attempt whose context ended before its response was
 // accepted or, if that was read, before its body ended.
-func (c *conn) canceled() outcome {
-	o := outcome{kind: noResponse}
+func (c *conn) canceled() *outcome {
+	o := &outcome{kind: noResponse}
 	if c.resp != nil {
 		o.kind = bodyCut
 	}
@@ -408,24 +412,24 @@ func (c *conn) canceled() outcome {
 }
 
 // unsendable returns the outcome of an attempt whose request could not be made.
-func (c *conn) unsendable(err error) outcome {
+func (c *conn) unsendable(err error) *outcome {
 	if c.ctx.Err() != nil {
 		o := c.canceled()
 		o.unsent = true
 		return o
 	}
-	return outcome{kind: unsendable, unsent: true, err: &attemptError{name: c.name, err: redact.Error(err), unsendable: true}}
+	return &outcome{kind: unsendable, unsent: true, err: &attemptError{name: c.name, err: redact.Error(err), unsendable: true}}
 }
 
 // failed returns the outcome of a request without a response. If there is a response, it
 // has a redirect that could not be followed.
-func (c *conn) failed(err error, redirect *http.Response) outcome {
+func (c *conn) failed(err error, redirect *http.Response) *outcome {
 	e := &attemptError{name: c.name, err: redact.Error(err)}
 	if redirect == nil {
-		return outcome{kind: noResponse, err: e}
+		return &outcome{kind: noResponse, err: e}
 	}
 	e.redirect = newResponseError(c.name, redirect)
-	return outcome{kind: refused, err: e}
+	return &outcome{kind: refused, err: e}
 }
 
 // drain reads the rest of a completed response if it comes soon, so that its connection
@@ -435,7 +439,7 @@ func (c *conn) drain() {
 		return
 	}
 	c.startTimer(drainTime)
-	_, _ = io.CopyN(io.Discard, c.body, drainSize) // best effort: the stream is complete
+	_, _ = io.CopyN(io.Discard, c.src, drainSize) // best effort: the stream is complete
 }
 
 // close ends the attempt and releases the response. Closing again does no harm.

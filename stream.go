@@ -123,15 +123,16 @@ func (s *Stream) Next() bool {
 		case connecting:
 			s.connect()
 		case reading:
-			if cause := s.interruption(); cause != nil {
-				s.decide(outcome{kind: interrupted, err: cause})
-			} else if !s.parser.next() {
+			switch {
+			case s.interrupted():
+				s.interrupt()
+			case !s.parser.next():
 				s.decide(s.disconnect())
-			} else if s.deliver() {
+			case s.deliver():
 				return true
 			}
 		case completed:
-			s.decide(outcome{kind: done})
+			s.decide(&outcome{kind: done})
 		case ended:
 			return false
 		}
@@ -161,13 +162,13 @@ func (s *Stream) connect() {
 	}
 	c.startTimer(c.openTimeout())
 	req, id, err := s.requests.next(c.ctx, &s.retrier, s.parser.LastEventID())
-	var o outcome
+	var o *outcome
 	switch {
 	case err != nil:
 		request.CloseBody(req)
 		o = c.unsendable(err)
 	case req == nil:
-		o = outcome{kind: nothingToResume}
+		o = &outcome{kind: nothingToResume}
 	default:
 		o = c.do(req, id)
 	}
@@ -191,7 +192,7 @@ func (s *Stream) adopt(resp *http.Response) {
 }
 
 // read reads the response of the current attempt if it was accepted.
-func (s *Stream) read(o outcome) {
+func (s *Stream) read(o *outcome) {
 	c := s.conn
 	if c.resp != nil {
 		s.resp = c.resp
@@ -212,7 +213,7 @@ func (s *Stream) read(o outcome) {
 // is if the event is one.
 func (s *Stream) deliver() bool {
 	if s.isDone(s.parser.Data()) {
-		s.decide(outcome{kind: done})
+		s.decide(&outcome{kind: done})
 		return false
 	}
 	var e Event
@@ -221,7 +222,7 @@ func (s *Stream) deliver() bool {
 	}
 	if f := s.cfg.eventError; f != nil {
 		if err := f(e); err != nil {
-			s.decide(outcome{kind: poisoned, err: &EventError{Event: e, Err: err, name: s.conn.name}})
+			s.decide(&outcome{kind: poisoned, err: &EventError{Event: e, Err: err, name: s.conn.name}})
 			return false
 		}
 	}
@@ -239,24 +240,24 @@ func (s *Stream) isDone(data []byte) bool {
 }
 
 // disconnect returns the outcome of a connection from which no more events come.
-func (s *Stream) disconnect() outcome {
+func (s *Stream) disconnect() *outcome {
 	c := s.conn
 	if cause := s.interruption(); cause != nil {
-		return outcome{kind: interrupted, err: cause}
+		return &outcome{kind: interrupted, err: cause}
 	}
 	r := s.parser.remainder()
 	cause := c.cause()
 	switch {
 	case errors.Is(r.err, ErrEventTooLarge):
-		return outcome{kind: poisoned, err: &attemptError{name: c.name, err: r.err}}
+		return &outcome{kind: poisoned, err: &attemptError{name: c.name, err: r.err}}
 	case r.hasData && r.whole && s.isDone([]byte(r.event.Data)) && cause != errReconnect:
-		return outcome{kind: done} // its blank line is missing
+		return &outcome{kind: done} // its blank line is missing
 	case cause == errTimeout || cause == errReconnect && s.retrier.subscribe:
 		return c.canceled()
 	case cause == nil && r.err == io.EOF && !r.pending && !s.cfg.completes():
-		return outcome{kind: bodyEnded}
+		return &outcome{kind: bodyEnded}
 	}
-	o := outcome{kind: bodyCut, err: s.truncation(r, cause)}
+	o := &outcome{kind: bodyCut, err: s.truncation(r, cause)}
 	if cause == errReconnect {
 		o.kind = reconnected
 	}
@@ -285,7 +286,7 @@ func (s *Stream) truncation(r remainder, cause error) *TruncatedError {
 
 // decide ends the current attempt with the outcome o. It ends the stream or prepares the
 // next attempt.
-func (s *Stream) decide(o outcome) {
+func (s *Stream) decide(o *outcome) {
 	c := s.conn
 	o.name, o.opened, o.spent = c.name, s.state != connecting, s.requests.oneShot.Used()
 	o.lastEventID = s.parser.LastEventID()
@@ -304,7 +305,7 @@ func (s *Stream) decide(o outcome) {
 	if cause := s.interruption(); cause != nil && o.kind != done {
 		o.kind, o.err = interrupted, cause
 	}
-	again, err := s.retrier.decide(&o)
+	again, err := s.retrier.decide(o)
 	if !again {
 		s.finish(err, o.kind == interrupted)
 		return
@@ -317,8 +318,18 @@ func (s *Stream) decide(o outcome) {
 	}
 }
 
+// interrupt ends the stream for its interruption.
+func (s *Stream) interrupt() {
+	s.decide(&outcome{kind: interrupted, err: s.interruption()})
+}
+
+// interrupted reports whether there is an interruption. It is called for each event and
+// takes no lock.
+func (s *Stream) interrupted() bool {
+	return s.conn.ctx.Err() != nil && s.interruption() != nil
+}
+
 // interruption returns the cause if the context of the request ended or Close was called.
-// It is called for each event and takes no lock.
 func (s *Stream) interruption() error {
 	c := s.conn
 	if c.adopted {
@@ -422,9 +433,9 @@ func (s *Stream) stopIterating() {
 	s.closed.Store(true)
 	switch s.state {
 	case completed:
-		s.decide(outcome{kind: done})
+		s.decide(&outcome{kind: done})
 	case connecting, reading:
-		s.decide(outcome{kind: interrupted, err: s.interruption()})
+		s.interrupt()
 	}
 	s.conn.close() // again, if a panic in a function of the caller came first
 }

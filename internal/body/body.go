@@ -72,11 +72,11 @@ func (b *OneShot) Discard() {
 	}
 }
 
-// A Body is the body of a response. One goroutine calls Read and at last Close, once.
-// Interrupt ends a Read from another goroutine; it is called when the context of the
-// attempt ends before Close.
+// A Body ends the reading of a response. The goroutine that reads calls Close, once, when
+// no Read is running. Another goroutine calls Interrupt when the context of the attempt
+// ends before that, to end a Read.
 type Body interface {
-	io.ReadCloser
+	Close()
 	Interrupt()
 }
 
@@ -99,16 +99,11 @@ type Plain struct{ closer }
 // NewPlain returns a Plain for body.
 func NewPlain(body io.ReadCloser) *Plain { return &Plain{closer{body: body}} }
 
-func (p *Plain) Read(b []byte) (int, error) { return p.body.Read(b) }
-
 // Interrupt closes the body.
 func (p *Plain) Interrupt() { p.closeOnce() }
 
 // Close closes the body unless Interrupt does.
-func (p *Plain) Close() error {
-	p.closeOnce()
-	return nil
-}
+func (p *Plain) Close() { p.closeOnce() }
 
 // An Owned is an HTTP/1 body of net/http, of which the end of the request's context ends a
 // Read. No Close may come beside a Read of it: in net/http 1.27.0 and 1.27.1, that can
@@ -122,8 +117,6 @@ const lastResort = time.Second
 // NewOwned returns an Owned for body.
 func NewOwned(body io.ReadCloser) *Owned { return &Owned{closer{body: body}} }
 
-func (o *Owned) Read(b []byte) (int, error) { return o.body.Read(b) }
-
 // Interrupt leaves the Read to the end of the context, and closes the body after a while.
 func (o *Owned) Interrupt() { time.AfterFunc(lastResort, o.closeOnce) }
 
@@ -132,12 +125,11 @@ func (o *Owned) Interrupt() { time.AfterFunc(lastResort, o.closeOnce) }
 // Since Go 1.27, net/http reads on for 50 ms after Close (golang/go#77370), and the server
 // does not notice. It closes the connection at once if it sees the end of the context
 // first, which is certain when a Read has returned an error.
-func (o *Owned) Close() error {
+func (o *Owned) Close() {
 	timer := time.AfterFunc(lastResort, o.closeOnce)
 	_, _ = io.Copy(io.Discard, o.body)
 	timer.Stop()
 	o.closeOnce()
-	return nil
 }
 
 // A Detached is the body of a response that was requested elsewhere, so that only Close
@@ -205,9 +197,8 @@ func (d *Detached) Interrupt() {
 }
 
 // Close closes the body. Beside an abandoned Read, Interrupt does that.
-func (d *Detached) Close() error {
+func (d *Detached) Close() {
 	if !d.abandoned {
 		d.closeOnce()
 	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -35,15 +36,19 @@ func New(hc *http.Client) *Trip {
 // Do sends req and follows redirects as the client does. Its Timeout is not applied,
 // since it would include the body. Headers that may be secret do not follow a redirect
 // to another origin. The error is without the *url.Error around it, which shows the query.
-func (t *Trip) Do(req *http.Request) (*http.Response, error) {
+//
+// If watch is not set, [Trip.Unsent] may report false for a request that was not sent.
+func (t *Trip) Do(req *http.Request, watch bool) (*http.Response, error) {
 	hc := t.client
 	hc.Transport = t
 	hc.Timeout = 0
 	hc.CheckRedirect = t.checkRedirect
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { t.dialing.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { t.connected.Store(true) },
-	}))
+	if watch || !t.isPlain() { // a stream that waits need not hold what it does not use
+		req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+			GetConn: func(string) { t.dialing.Store(true) },
+			GotConn: func(httptrace.GotConnInfo) { t.connected.Store(true) },
+		}))
+	}
 	resp, err := hc.Do(req)
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -51,26 +56,34 @@ func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// isPlain reports whether net/http itself does the round trips. In a browser, it uses
+// the browser's fetch.
+func (t *Trip) isPlain() bool {
+	_, ok := t.transport().(*http.Transport)
+	return ok && runtime.GOOS != "js"
+}
+
 // RoundTrip implements [http.RoundTripper] for the client of Do.
 func (t *Trip) RoundTrip(req *http.Request) (*http.Response, error) {
-	rt := t.client.Transport
-	if rt == nil {
-		rt = http.DefaultTransport
-	}
 	t.requests++
 	t.last = nil
-	resp, err := rt.RoundTrip(req)
+	resp, err := t.transport().RoundTrip(req)
 	if err == nil {
 		t.last = resp
 	}
 	return resp, err
 }
 
+func (t *Trip) transport() http.RoundTripper {
+	return cmp.Or(t.client.Transport, http.DefaultTransport)
+}
+
 // EndsReads reports whether the end of the request's context ends a Read of the body of
-// resp. It does over HTTP/1 with the transport of net/http, which tells of its connection.
-// It does not over HTTP/2 while the request body is still being sent.
+// resp. It does over HTTP/1 with the transport of net/http, also within another round
+// tripper, where the connection that it reports gives it away. It does not over HTTP/2
+// while the request body is still being sent.
 func (t *Trip) EndsReads(resp *http.Response) bool {
-	return t.connected.Load() && resp.ProtoMajor == 1
+	return (t.isPlain() || t.connected.Load()) && resp.ProtoMajor == 1
 }
 
 // Unsent reports whether the request certainly did not reach a server. The proof is that

@@ -46,7 +46,7 @@ func send(t *testing.T, rt roundTripper) (*Trip, *http.Response, error) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://a.test/?secret", strings.NewReader("{}"))
 	require.NoError(t, err)
 	trip := New(&http.Client{Transport: rt})
-	resp, err := trip.Do(req)
+	resp, err := trip.Do(req, true)
 	return trip, resp, err
 }
 
@@ -89,6 +89,8 @@ func TestEndsReadsOnlyOverHTTP1(t *testing.T) {
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.False(t, trip.EndsReads(resp), "without word of a connection")
+	require.True(t, New(nil).EndsReads(resp), "the transport of net/http")
+	require.True(t, New(&http.Client{Transport: new(http.Transport)}).EndsReads(resp))
 }
 
 // A redirect to another origin takes along only headers that are known to be safe, and so
@@ -110,7 +112,7 @@ func TestRedirectsLeaveSecretsBehind(t *testing.T) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://a.test/?secret", nil)
 	require.NoError(t, err)
 	req.Header = http.Header{"X-Api-Key": {"k"}, "Accept": {"text/event-stream"}, "Last-Event-Id": {"7"}, "Cookie": {"c"}}
-	resp, err := trip.Do(req)
+	resp, err := trip.Do(req, true)
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.True(t, trip.LeftOrigin())
