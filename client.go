@@ -1,6 +1,5 @@
 // Package sse consumes event streams (Server-Sent Events). It is fetch() plus EventSource
-// for Go programs: it sends any request, reads the events of the response, and reconnects
-// if asked to, without losing its place in the stream.
+// for Go programs: any request, its events, and a reconnect that keeps its place.
 //
 //	stream, err := sse.Fetch(req, sse.WithDone("[DONE]"))
 //	if err != nil {
@@ -15,13 +14,13 @@
 //
 // [Fetch] reads one response, such as that of a language model. [Subscribe] keeps a
 // subscription and reconnects. [FromResponse] reads a response that other code obtained,
-// and a [Parser] reads events from any io.Reader. A [Stream] does all its work within
-// [Stream.Next]; between calls no goroutine runs.
+// and a [Parser] reads events from any io.Reader. No goroutine runs between calls of
+// [Stream.Next].
 //
 // The terms are those of the WHATWG HTML standard, "Server-sent events": a stream has
 // lines, which are comments or fields, and the lines up to a blank one are a block. The
-// blank line dispatches the data of the block as an event and makes its ID the last event
-// ID. An attempt is one request with its response.
+// blank line dispatches the block's data as an event and makes its ID the last event ID.
+// An attempt is one request with its response.
 //
 // # What happens when
 //
@@ -41,18 +40,20 @@
 //	context done                                    context.Cause             context.Cause
 //	Close                                           ErrClosed (5)             ErrClosed (5)
 //
-// (1) If Retry-After asks for at most a minute. (2) GET, HEAD, OPTIONS, PUT, DELETE, or an
-// Idempotency-Key or X-Idempotency-Key header: other requests may have been processed.
-// (3) With [WithResume], Fetch reconnects after a break as Subscribe does; a 204 then means
-// that there is no rest, and is a [*TruncatedError]. (4) A *TruncatedError before the
-// completion event. (5) If it interrupted something.
+// (1) If Retry-After asks for at most a minute, no redirect was followed and the body can
+// be made again. (2) GET, HEAD, OPTIONS, PUT, DELETE, or a key in Idempotency-Key or
+// X-Idempotency-Key: other requests may have been processed. (3) After a break, the error
+// of the break: with [WithResume], Fetch reconnects as Subscribe does, but twice at most
+// without an event. (4) Without the completion event of WithDone or WithTerminator, a
+// [*TruncatedError]. (5) If it interrupted something.
 //
 // # Waits, limits and errors
 //
-// After a connection with events, the wait is the reconnection time that the server has
-// set, or up to 10 % more. Otherwise the backoff policy decides: about 1, 2, 4 … 30 s, and
-// never less than the reconnection time or 100 ms. Retry-After raises a wait, at most to
-// an hour. A [WithRetryPolicy] function can override all of this.
+// After a connection with events, the wait is the reconnection time, or up to 10 % more, if
+// the server has set one. In all other cases the backoff policy decides: 1, 2, 4 … 30 s,
+// each varied by up to half, or starting from the reconnection time, and never less than
+// that or 100 ms. Retry-After raises a wait to exactly its value. A server can ask for an
+// hour at most. A [WithRetryPolicy] function can override all of this.
 //
 // The wait for the response headers is limited to 2 minutes, and an event to 16 MiB. For
 // the silence of a dead connection, which can last forever, set [WithIdleTimeout].
@@ -97,12 +98,12 @@ func NewClient(opts ...Option) *Client {
 // can have processed it or if it is idempotent; the package documentation has the table.
 // [WithMaxRetries](0) turns retries off.
 //
-// Fetch does not change req. The context of req ends the stream. If req has GetBody, each
-// attempt gets a body from it, so that req can be used again; otherwise Fetch closes the
-// body.
+// Fetch does not change req, and closes its body. If req has GetBody, each attempt gets a
+// new body, and req can be used again. The context of req ends the stream.
 //
-// The error is a [*ResponseError] if the response is not an event stream, and the cause
-// of the context if that has ended. Otherwise it tells why there is no response.
+// The error is the cause of the context if that has ended. It is or wraps a
+// [*ResponseError] if the response is not an event stream, and otherwise tells why there is
+// no response. After retries it is the last failure, with their number.
 func (c *Client) Fetch(req *http.Request, opts ...Option) (*Stream, error) {
 	s, err := newStream(req, false, c.opts, opts)
 	if err != nil {
@@ -152,11 +153,12 @@ func Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
 // The context is that of resp.Request, if that is set.
 //
 // Only closing the body can end a read of it, since the request's context belongs to the
-// caller. Each read therefore runs on a goroutine, and Next stops waiting for it when the
-// stream is closed or times out. In net/http of Go 1.27.0 and 1.27.1, closing a body
-// while it is read can block that goroutine, and also the next response on the same
-// connection, forever (golang/go#81404). To avoid this, give the request a context that
-// you can cancel, and cancel it in place of calling Close.
+// caller. Each read therefore runs on a goroutine, which ends when the read returns. Next
+// stops waiting for it when the stream is closed or times out, and the body may then be
+// closed shortly after Next has returned. In net/http of Go 1.27.0 and 1.27.1, closing a
+// body during a read can block the goroutine of the read, and also the next response on
+// the same connection, forever (golang/go#81404). To avoid this, give the request a
+// context that you can cancel, and cancel it in place of calling Close.
 func FromResponse(resp *http.Response, opts ...Option) (*Stream, error) {
 	if resp == nil {
 		return nil, errors.New("sse: FromResponse: the response is nil")
@@ -183,21 +185,21 @@ type conn struct {
 	parent  context.Context // of the caller's request
 	ctx     context.Context // of the attempt, derived from parent
 	cancel  context.CancelCauseFunc
-	settled bool   // the attempt ended before ctx did
+	settled bool   // the attempt ended before ctx did, so that the cause of ctx does not count
 	name    string // of the request, for messages
 	adopted bool   // the caller has sent the request; see FromResponse
 
-	openTimer *time.Timer // cancels with errTimeout
-	reads     watchdog.Watchdog
+	timer *time.Timer // of opening, refusing or draining; cancels with errTimeout
+	reads watchdog.Watchdog
 
 	resp   *http.Response
 	src    io.Reader   // of the body of resp
 	body   body.Body   // ends the reading of src; nil once closed
-	unhook func() bool // keeps the end of ctx from interrupting body
+	unhook func() bool // stops the end of ctx from interrupting body
 	events int         // dispatched so far
 }
 
-// Causes of the end of an attempt's context beside the caller's cause and ErrClosed.
+// Causes of the end of an attempt's context other than the caller's cause and ErrClosed.
 var (
 	errTimeout   = errors.New("sse: timeout")
 	errReconnect = errors.New("sse: Reconnect was called")
@@ -232,10 +234,10 @@ func (c *conn) wait(d time.Duration) bool {
 func (c *conn) startTimer(d time.Duration) {
 	switch {
 	case d == 0:
-	case c.openTimer == nil:
-		c.openTimer = time.AfterFunc(d, func() { c.cancel(errTimeout) })
+	case c.timer == nil:
+		c.timer = time.AfterFunc(d, func() { c.cancel(errTimeout) })
 	default:
-		c.openTimer.Reset(d)
+		c.timer.Reset(d)
 	}
 }
 
@@ -262,10 +264,10 @@ func (c *conn) do(req *http.Request, id string) *outcome {
 	idempotent := request.IsIdempotent(req.Method)
 	hasKey := request.HasIdempotencyKey(req.Header)
 	resp, err := trip.Do(req, !idempotent && !hasKey)
-	if c.openTimer != nil && !c.openTimer.Stop() {
-		<-c.ctx.Done() // it has fired and must not end what follows
+	if c.timer != nil && !c.timer.Stop() {
+		<-c.ctx.Done() // the timer has fired; the switch below must see it
 	}
-	c.openTimer = nil // a stream may last for weeks without it
+	c.timer = nil // a stream may last for weeks without it
 	var o *outcome
 	switch {
 	case c.ctx.Err() != nil:
@@ -368,9 +370,9 @@ func (c *conn) Read(b []byte) (int, error) {
 func (c *conn) endRead(n int, err error) (int, error) {
 	c.reads.End()
 	if err == io.EOF && c.adopted {
-		// If the context of the request has ended, the end of the body has ended it.
-		// Packages do so that obtain a response for their caller.
-		cause := c.interruption()
+		// Some packages cancel the request's context when the body ends. That is then a
+		// clean end and not a cancellation.
+		cause := c.callerCause()
 		c.settled = cause != nil && cause != ErrClosed
 	}
 	return n, err
@@ -385,8 +387,8 @@ func (c *conn) cause() error {
 	return context.Cause(c.ctx)
 }
 
-// interruption returns the cause if the caller's context or Close ended the attempt.
-func (c *conn) interruption() error {
+// callerCause returns the cause if the caller's context or Close ended the attempt.
+func (c *conn) callerCause() error {
 	if cause := c.cause(); cause != errTimeout && cause != errReconnect {
 		return cause
 	}
@@ -394,7 +396,7 @@ func (c *conn) interruption() error {
 }
 
 // canceled returns the outcome of an attempt whose context ended before its response was
-// accepted or, if that was read, before its body ended.
+// accepted, or while its body was read.
 func (c *conn) canceled() *outcome {
 	o := &outcome{kind: noResponse}
 	if c.resp != nil {
@@ -404,7 +406,7 @@ func (c *conn) canceled() *outcome {
 	case errTimeout:
 		o.err = &attemptError{name: c.name, err: cmp.Or(c.reads.Err(), ErrOpenTimeout)}
 	case errReconnect:
-		o.kind, o.err = reconnected, &attemptError{name: c.name, err: errReconnect}
+		o.kind, o.err = reconnectAsked, &attemptError{name: c.name, err: errReconnect}
 	default:
 		o.kind, o.err = interrupted, cause
 	}
@@ -421,8 +423,8 @@ func (c *conn) unsendable(err error) *outcome {
 	return &outcome{kind: unsendable, unsent: true, err: &attemptError{name: c.name, err: redact.Error(err), unsendable: true}}
 }
 
-// failed returns the outcome of a request without a response. If there is a response, it
-// has a redirect that could not be followed.
+// failed returns the outcome of a request without a response. The redirect is the one that
+// could not be followed, or nil.
 func (c *conn) failed(err error, redirect *http.Response) *outcome {
 	e := &attemptError{name: c.name, err: redact.Error(err)}
 	if redirect == nil {
@@ -444,8 +446,8 @@ func (c *conn) drain() {
 
 // close ends the attempt and releases the response. Closing again does no harm.
 func (c *conn) close() {
-	if c.openTimer != nil {
-		c.openTimer.Stop()
+	if c.timer != nil {
+		c.timer.Stop()
 	}
 	c.reads.Stop()
 	c.settled = c.settled || c.ctx.Err() == nil
@@ -463,7 +465,7 @@ func isSuccess(resp *http.Response) bool { return resp.StatusCode/100 == 2 }
 func isEventStream(h http.Header) bool   { return header.MediaType(h) == "text/event-stream" }
 func isDecodable(h http.Header) bool     { return header.ContentEncoding(h) == "" || header.IsGzip(h) }
 
-// Errors that end a stream. Test for them with [errors.Is].
+// Errors of a stream or of an attempt. Test for them with [errors.Is].
 var (
 	// ErrOpenTimeout reports that the response headers did not arrive within
 	// [WithOpenTimeout] or the Timeout of the http.Client.
@@ -482,7 +484,7 @@ type ResponseError struct {
 	StatusCode int
 	Header     http.Header
 	Body       []byte        // the start of the body: at most 64 KiB, for a 2xx at most the event limit
-	RetryAfter time.Duration // 0 if not given
+	RetryAfter time.Duration // 0 if it is not given, past or malformed
 
 	name string
 }
@@ -511,7 +513,8 @@ func (e *ResponseError) Error() string {
 	return "sse: " + e.name + text
 }
 
-// An attemptError reports an attempt or a connection that failed, with its request.
+// An attemptError reports an attempt or a connection that failed, with the name of its
+// request.
 type attemptError struct {
 	name       string
 	err        error

@@ -123,15 +123,15 @@ func WithPrepare(f func(*http.Request) error) Option {
 // first request is sent again; f may choose another method, URL or cursor. The last event
 // ID is added as Last-Event-ID unless f has set one. The request is sent with the context
 // that f gets, which ends with the attempt, and not with its own. If it has a body, it
-// needs GetBody; without, the attempt fails with an error that says so.
+// needs GetBody; without it, the attempt fails with an error that says so.
 //
 // Because f decides what is sent twice, [Client.Fetch] and [FromResponse] also reconnect
-// after a break, with the waits of a subscription.
+// after a break, with the waits of a subscription and the two retries of Fetch.
 //
-// If f returns nil and no error, there is nothing to resume. The stream then ends as it
-// would without f. If no response has been accepted yet, the first request is sent again
-// where that is safe. If f returns an error, the stream ends unless [WithRetryPolicy]
-// continues.
+// If f returns nil and no error, there is nothing to resume. If no response has been
+// accepted yet, the first request is then sent again where that is safe. Otherwise the
+// stream ends with the error of the break, or cleanly after a clean end. If f returns an
+// error, the stream ends unless [WithRetryPolicy] continues.
 func WithResume(f func(context.Context, Attempt) (*http.Request, error)) Option {
 	return func(c *config) { c.resume = f }
 }
@@ -145,7 +145,7 @@ func WithLastEventID(id string) Option {
 
 // WithBackOff takes the waits between attempts without progress from the policy that f
 // returns. It calls f once for each stream and resets the policy when an outage begins.
-// No wait is shorter than 100 ms, and [backoff.Stop] ends the stream.
+// No such wait is shorter than 100 ms, and [backoff.Stop] ends the stream.
 //
 // The default is exponential: 1 s to 30 s, doubling, with 50 % of jitter and no limit of
 // time. A policy of [backoff.NewExponentialBackOff] stops after 15 minutes by default.
@@ -153,16 +153,18 @@ func WithBackOff(f func() backoff.BackOff) Option {
 	return func(c *config) { c.backOff = f }
 }
 
-// WithRetryPolicy calls f after every failure to decide whether there is another attempt,
-// and after which wait. Its [Attempt] has the default decision, which f can override. It
-// is not called for cancellation, Close, Reconnect, completion and status 204. To renew a
-// token after a 401, let f continue once and [WithPrepare] set the new token.
+// WithRetryPolicy calls f after every failure, and when a response of a subscription has
+// ended, to decide whether there is another attempt and after which wait. Its [Attempt] has
+// the default decision, which f can override. It is not called for cancellation, Close,
+// Reconnect, completion, status 204 and a [WithResume] function without a request. To renew
+// a token after a 401, let f continue once and [WithPrepare] set the new token.
 func WithRetryPolicy(f func(Attempt) (time.Duration, bool)) Option {
 	return func(c *config) { c.retryPolicy = f }
 }
 
-// WithMaxRetries limits the consecutive attempts without progress, that is, without an
-// event. The default is 2 for Fetch and no limit for Subscribe. With 0 there is no retry.
+// WithMaxRetries limits the consecutive retries and reconnects without progress, that is,
+// without an event. The default is 2 for Fetch and no limit for Subscribe. With 0 there is
+// no retry and no reconnect.
 func WithMaxRetries(n int) Option {
 	return func(c *config) { c.maxRetries = &n }
 }
@@ -214,7 +216,8 @@ func WithTerminator(f func(Event) bool) Option {
 
 // WithEventError ends the stream with an [*EventError] at the first event for which f
 // returns an error. The event is in the error and is not delivered. WithDone sees an event
-// before f does, and WithTerminator sees it afterwards.
+// before f does, and WithTerminator sees it afterwards. If [WithRetryPolicy] continues, the
+// next attempt resumes after the event.
 func WithEventError(f func(Event) error) Option {
 	return func(c *config) { c.eventError = f }
 }
@@ -234,7 +237,9 @@ func WithLogger(l *slog.Logger) Option {
 
 // A Trace is a set of hooks, each of which may be nil. The goroutine that reads the stream
 // calls them. They may call [Stream.Close] and [Stream.Reconnect]. A [Parser] calls only
-// Comment and Ignored.
+// Comment and Ignored. When a connection ends, the order is Disconnect, the function of
+// [WithRetryPolicy], Wait, the wait itself, the functions of [WithResume] and
+// [WithPrepare], Request, Open.
 type Trace struct {
 	// Request is called with the request of an attempt just before it is sent.
 	Request func(*http.Request)
@@ -256,7 +261,8 @@ type Trace struct {
 	// called for an attempt whose response was not accepted; see [Trace.Wait].
 	Disconnect func(err error)
 
-	// Wait is called before the wait for the next attempt. The values are the final
-	// ones, after [WithRetryPolicy].
+	// Wait is called before the wait for the next attempt, even if its Delay is 0. The
+	// values are the final ones, after [WithRetryPolicy]. It is not called after
+	// [Stream.Reconnect], which does not wait.
 	Wait func(Attempt)
 }

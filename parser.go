@@ -65,8 +65,8 @@ type Parser struct {
 //
 // Three marks remember how far the buffer has been searched, so that no byte is searched
 // twice: lf and cr are the next LF and CR from line on, and high is the next non-ASCII
-// byte from block on; each is end if there is none so far. A mark before line has been
-// passed, and parse searches again from line.
+// byte from block on; each is end if there is none so far. A mark less than line has
+// been passed, and parse searches again from line.
 type buffer struct {
 	buf              []byte
 	block, line, end int
@@ -86,7 +86,7 @@ type block struct {
 	hasData    bool
 	from, to   int    // the data, joined, is in.buf[from:to]
 	replaced   bool   // the data had ill-formed UTF-8
-	valid      []byte // the data in its place
+	valid      []byte // the data with U+FFFD in its place
 	typ        string // the event field
 	hasID      bool   // a valid id field came
 	id         []byte // its value
@@ -110,7 +110,7 @@ const (
 func NewParser(r io.Reader, opts ...Option) *Parser {
 	cfg := newConfig(opts...)
 	p := new(Parser)
-	p.init(cfg)
+	p.configure(cfg)
 	p.reset(r)
 	p.err = cfg.validate()
 	if r == nil {
@@ -119,7 +119,7 @@ func NewParser(r io.Reader, opts ...Option) *Parser {
 	return p
 }
 
-func (p *Parser) init(cfg *config) {
+func (p *Parser) configure(cfg *config) {
 	p.max = min(cfg.maxEventSize, math.MaxInt/2) // sums do not overflow
 	p.trace = cfg.trace
 	p.id = lastID{bytes: []byte(cfg.lastEventID), str: cfg.lastEventID, strValid: true}
@@ -190,7 +190,7 @@ func (p *Parser) parse() bool {
 		to := from
 		if c := buf[from]; c != '\n' && c != '\r' { // a blank line needs no search
 			if p.in.lf < from {
-				p.in.lf = len(buf) // as index does, which is not inlined: each line comes here
+				p.in.lf = len(buf) // index written out: it is not inlined, and each line comes here
 				if i := bytes.IndexByte(buf[from:], '\n'); i >= 0 {
 					p.in.lf = from + i
 				}
@@ -496,8 +496,8 @@ func (p *Parser) makeRoom() {
 	}
 }
 
-// setBuffer continues with a buffer of this size. Data of earlier events is no longer
-// borrowed, since this happens within Next.
+// setBuffer continues with a buffer of this size. The call of Next has ended the caller's
+// use of earlier data.
 func (p *Parser) setBuffer(size int) {
 	in := &p.in
 	old := in.pooled
@@ -585,8 +585,8 @@ func (p *Parser) LastEventID() string { return p.id.String() }
 // The value is as sent, up to the largest Duration.
 func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.hasRetry }
 
-// Err returns the error that ended the events. It is nil after a clean end and as long as
-// Next returns true; it wraps [ErrEventTooLarge] for a block over the limit, and the
+// Err returns the error that ended the events. It is nil as long as Next returns true and
+// after the end of the input, even in the middle of a block; it wraps [ErrEventTooLarge] for a block over the limit, and the
 // error of the reader otherwise.
 func (p *Parser) Err() error {
 	if p.err == io.EOF {
@@ -608,7 +608,7 @@ func (p *Parser) iterateOnce() bool {
 	return first
 }
 
-func (p *Parser) stopIterating() {}
+func (p *Parser) abandon() {}
 
 // A remainder describes how a stream ended, and the block that it left unfinished.
 type remainder struct {
@@ -616,7 +616,7 @@ type remainder struct {
 	event   Event // the unfinished block, with the data of its unfinished line
 	hasData bool  // event has data
 	pending bool  // hasData, or the unfinished line may have become data
-	whole   bool  // no more data can have been meant: the data line is complete
+	whole   bool  // the last data line arrived in full
 	ignored []string
 }
 
@@ -628,6 +628,7 @@ func (p *Parser) remainder() remainder {
 	if !errors.Is(p.err, ErrEventTooLarge) {
 		r.err = in.readErr
 	}
+	// A line that is cut within its name, "d" to "data", may have become data.
 	mayBeData := len(rest) > 0 && strings.HasPrefix("data", string(rest[:min(len(rest), len("data:"))]))
 	switch {
 	case hasPrefix(rest, "data:"):
@@ -723,7 +724,7 @@ type Source interface {
 	Err() error
 
 	iterateOnce() bool // reports whether this is the first iterator
-	stopIterating()    // called when the loop is left
+	abandon()          // called when the loop is left
 }
 
 // Decode returns an iterator over the data of the events, each decoded from JSON into a
@@ -752,7 +753,7 @@ func iterate[T any](s Source, value func() (T, error)) iter.Seq2[T, error] {
 			yield(zero, errIterated)
 			return
 		}
-		defer s.stopIterating()
+		defer s.abandon()
 		for s.Next() {
 			if !yield(value()) {
 				return

@@ -18,10 +18,10 @@ import (
 	"github.com/fetchsse/sse/internal/request"
 )
 
-// An Attempt describes how an attempt or a connection ended and the next attempt. The
+// An Attempt tells how the last attempt or connection ended, and what comes next. The
 // functions of [WithRetryPolicy] and [WithResume] and the hook [Trace.Wait] get one.
 type Attempt struct {
-	Number      int           // of the next attempt, counted from 1 after progress
+	Number      int           // of the next attempt: 1 is the first after progress or Reconnect
 	LastEventID string        // where the next attempt resumes
 	Err         error         // why the last attempt or connection ended; nil after a clean end
 	Retry       bool          // whether there is a next attempt by default
@@ -43,13 +43,13 @@ type outcome struct {
 	kind kind
 	err  error // for the caller; nil if there is none
 
-	// How far the request came.
+	// How far the request got; conn.do sets this.
 	unsent     bool // certainly not to a server
 	redirected bool // to a server that responded with a redirect, and may have processed it
 	idempotent bool // it may be sent twice
-	spent      bool // its body was read and cannot be made again
 
-	// The connection, and the place in the stream.
+	// The connection and the place in the stream; Stream.endAttempt sets this.
+	spent       bool   // the body of the request was read and cannot be made again
 	name        string // of the request
 	opened      bool   // the response was accepted
 	events      int    // dispatched by the connection
@@ -58,7 +58,7 @@ type outcome struct {
 	hasRetry    bool          // if the server has set one
 }
 
-// A kind is a row of the table in the package documentation.
+// A kind of outcome. Most are rows of the table in the package documentation.
 type kind int
 
 const (
@@ -74,7 +74,7 @@ const (
 	bodyEnded                   // a clean end
 	bodyCut                     // an end in the middle, or a timeout
 	poisoned                    // an error event, or an event over the limit
-	reconnected                 // Stream.Reconnect was called
+	reconnectAsked              // Stream.Reconnect was called
 	interrupted                 // the context ended, or Stream.Close was called
 )
 
@@ -97,7 +97,7 @@ var rules = [...]struct{ fetch, subscribe rule }{
 	bodyEnded:       {nil, always},
 	bodyCut:         {ifResumes, always},
 	poisoned:        {never, never},
-	reconnected:     {always, always},
+	reconnectAsked:  {}, // another attempt at once; see decide
 	interrupted:     {},
 }
 
@@ -114,7 +114,7 @@ func ifSoonAndNotRedirected(o *outcome, resumes bool) bool {
 	return o.isSoon() && (o.isSafe(resumes) || !o.redirected && !o.spent)
 }
 
-// isSafe reports whether nothing is sent twice that the server may have processed.
+// isSafe reports whether another attempt cannot repeat what the server has processed.
 func (o *outcome) isSafe(resumes bool) bool { return resumes || o.idempotent && !o.spent }
 
 // isSoon reports whether Fetch waits as long as the server asks.
@@ -157,17 +157,25 @@ func newRetrier(cfg *config, subscribe bool) (retrier, error) {
 	return retrier{cfg: cfg, subscribe: subscribe, policy: policy, stalled: time.Now()}, err
 }
 
-// connected forgets how the last connection ended. The errors may hold a large event.
+// connected forgets how the last connection ended. Its error may hold a large event, which
+// is freed here.
 func (r *retrier) connected() { r.next, r.lost = Attempt{}, nil }
 
 // decide plans the next attempt after o and reports whether there is one. If there is
 // none, the stream ends with the error.
 func (r *retrier) decide(o *outcome) (again bool, err error) {
-	a := r.attempt(o)
+	r.countProgress(o)
+	a := Attempt{
+		Number:      r.retries + 1,
+		LastEventID: o.lastEventID,
+		Err:         o.err,
+		Events:      o.events,
+		Elapsed:     time.Since(r.stalled),
+	}
 	if o.opened {
 		r.lost = o.err
 	}
-	if o.kind == reconnected {
+	if o.kind == reconnectAsked {
 		if !o.opened && r.next.Err != nil { // that is still the reason for the attempt
 			a.Err, a.Events = r.next.Err, r.next.Events
 		}
@@ -199,20 +207,14 @@ func (r *retrier) decide(o *outcome) (again bool, err error) {
 	return true, nil
 }
 
-// attempt describes the next attempt, and counts progress.
-func (r *retrier) attempt(o *outcome) Attempt {
+// countProgress starts the count of retries again after an event, or if Reconnect asks for
+// an attempt.
+func (r *retrier) countProgress(o *outcome) {
 	if o.events > 0 {
 		r.retries, r.stalled = 0, time.Now()
 	}
-	if o.kind == reconnected {
+	if o.kind == reconnectAsked {
 		r.retries = 0
-	}
-	return Attempt{
-		Number:      r.retries + 1,
-		LastEventID: o.lastEventID,
-		Err:         o.err,
-		Events:      o.events,
-		Elapsed:     time.Since(r.stalled),
 	}
 }
 
@@ -228,9 +230,9 @@ func (r *retrier) maxRetries() int {
 
 // delay returns the wait before the next attempt, and whether the policy allows one.
 //
-// After progress it is the reconnection time, up to a tenth longer so that the clients of
-// a server do not return at the same moment. Otherwise the policy decides, starting from
-// the reconnection time. Retry-After raises the result. The spread in [0, 1) is random.
+// After progress it is the reconnection time, if there is one, up to a tenth longer so that
+// the clients of a server do not return at the same moment. Otherwise the policy decides,
+// starting from the reconnection time. Retry-After raises the result. The spread in [0, 1) is random.
 func (r *retrier) delay(o *outcome, number int, spread float64) (time.Duration, bool) {
 	retry := min(max(o.retry, 0), maxServerWait)
 	if number == 1 {
@@ -269,7 +271,8 @@ func (r *retrier) endError(o *outcome) error {
 	return nil
 }
 
-// gaveUp returns err with the number of retries before it, if there were any.
+// gaveUp returns err with the number of retries before it, if there were any. A request
+// that could not be made is a mistake of the program, which no retry has to do with.
 func (r *retrier) gaveUp(o *outcome, err error) error {
 	attempt, ok := errors.AsType[*attemptError](err)
 	if r.retries == 0 || ok && attempt.unsendable {
@@ -308,7 +311,7 @@ type requests struct {
 	original *http.Request
 	oneShot  *body.OneShot // its body, if that cannot be made again
 	made     bool          // the first request was made
-	accepted bool          // a response was accepted
+	resuming bool          // a response was accepted: the next request resumes
 }
 
 func newRequests(cfg *config, req *http.Request) requests {
@@ -327,8 +330,8 @@ func (q *requests) adopted() {
 	}
 }
 
-// next returns the request of the next attempt, which that may change, and the last event
-// ID to send with it. A nil request means that there is nothing to resume.
+// next returns the request of the next attempt, which the attempt may change, and the last
+// event ID to send with it. A nil request means that there is nothing to resume.
 func (q *requests) next(ctx context.Context, r *retrier, id string) (*http.Request, string, error) {
 	first := !q.made
 	q.made = true
@@ -341,7 +344,7 @@ func (q *requests) next(ctx context.Context, r *retrier, id string) (*http.Reque
 		return nil, "", fmt.Errorf("WithResume: %w", err)
 	case req != nil:
 		return q.resume(ctx, req, id)
-	case q.accepted || !r.mayReplay:
+	case q.resuming || !r.mayReplay:
 		return nil, "", nil
 	}
 	return q.replay(ctx, id)

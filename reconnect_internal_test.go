@@ -48,7 +48,6 @@ func TestRules(t *testing.T) {
 		{"break", outcome{kind: bodyCut, idempotent: true}, false, false, true},
 		{"break, WithResume", outcome{kind: bodyCut}, true, true, true},
 		{"error event", outcome{kind: poisoned, idempotent: true}, true, false, false},
-		{"Reconnect", outcome{kind: reconnected}, true, true, true},
 		{"204", outcome{kind: noContent, idempotent: true}, true, false, false},
 		{"nothing to resume", outcome{kind: nothingToResume, idempotent: true}, true, false, false},
 		{"completion event", outcome{kind: done, idempotent: true}, true, false, false},

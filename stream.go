@@ -24,8 +24,8 @@ import (
 // A Stream delivers the events of a response or of a subscription. [Fetch], [Subscribe]
 // and [FromResponse] return one, and [Decode] reads JSON from it.
 //
-// One goroutine reads a Stream. All work, including connecting and waiting, happens
-// within [Stream.Next]. Other goroutines may call only [Stream.Close] and
+// One goroutine reads a Stream. All work after the opening, including reconnecting and
+// waiting, happens within [Stream.Next]. Other goroutines may call only [Stream.Close] and
 // [Stream.Reconnect].
 type Stream struct {
 	cfg      *config
@@ -34,7 +34,7 @@ type Stream struct {
 	parser   Parser // outlives connections, with the last event ID and the reconnection time
 
 	state    state
-	conn     *conn // the current attempt; once the stream has ended, the last one
+	conn     *conn // the current attempt, from the wait before it on; at last, the last one
 	resp     *http.Response
 	err      error
 	iterated bool
@@ -71,7 +71,8 @@ func newStream(req *http.Request, subscribe bool, opts ...[]Option) (s *Stream, 
 	return s, nil
 }
 
-// configure returns a stream for req, which FromResponse has already sent.
+// configure returns a stream for req. FromResponse calls it for a request that was already
+// sent.
 func configure(req *http.Request, subscribe bool, opts ...[]Option) (*Stream, error) {
 	cfg := newConfig(slices.Concat(opts...)...)
 	if err := cfg.validate(); err != nil {
@@ -85,7 +86,7 @@ func configure(req *http.Request, subscribe bool, opts ...[]Option) (*Stream, er
 		cfg.lastEventID = callerID(req, cfg.headers)
 	}
 	s := &Stream{cfg: cfg, requests: newRequests(cfg, req), retrier: retrier}
-	s.parser.init(cfg)
+	s.parser.configure(cfg)
 	s.newAttempt("")
 	return s, nil
 }
@@ -103,7 +104,7 @@ func callerID(req *http.Request, headers []header.Field) string {
 func (s *Stream) start(open func()) (stream *Stream, err error) {
 	defer func() {
 		if stream == nil {
-			s.stopIterating()
+			s.abandon()
 		}
 	}()
 	open()
@@ -116,7 +117,7 @@ func (s *Stream) start(open func()) (stream *Stream, err error) {
 // Next reads up to the next event and reports whether there is one. It blocks while the
 // server is silent and, for a subscription, while it waits and reconnects. Once it has
 // returned false it always does: [Stream.Err] tells why, and everything that the stream
-// held is released.
+// held is released, but for what [FromResponse] says.
 func (s *Stream) Next() bool {
 	for {
 		switch s.state {
@@ -127,12 +128,12 @@ func (s *Stream) Next() bool {
 			case s.interrupted():
 				s.interrupt()
 			case !s.parser.next():
-				s.decide(s.disconnect())
+				s.endAttempt(s.disconnect())
 			case s.deliver():
 				return true
 			}
 		case completed:
-			s.decide(&outcome{kind: done})
+			s.endAttempt(&outcome{kind: done})
 		case ended:
 			return false
 		}
@@ -149,7 +150,8 @@ func (s *Stream) newAttempt(name string) {
 	}
 }
 
-// connect makes the current attempt: it waits, makes the request and sends it.
+// connect runs the current attempt up to its response: it waits, makes the request and
+// sends it.
 func (s *Stream) connect() {
 	c := s.conn
 	delay := s.retrier.next.Delay
@@ -157,7 +159,7 @@ func (s *Stream) connect() {
 		delay = 0
 	}
 	if !c.wait(delay) {
-		s.decide(c.canceled())
+		s.endAttempt(c.canceled())
 		return
 	}
 	c.startTimer(c.openTimeout())
@@ -165,14 +167,13 @@ func (s *Stream) connect() {
 	var o *outcome
 	switch {
 	case err != nil:
-		request.CloseBody(req)
 		o = c.unsendable(err)
 	case req == nil:
 		o = &outcome{kind: nothingToResume}
 	default:
 		o = c.do(req, id)
 	}
-	s.read(o)
+	s.begin(o)
 }
 
 // adopt reads a response that other code obtained as that of the first attempt.
@@ -182,7 +183,7 @@ func (s *Stream) adopt(resp *http.Response) {
 	c.name = request.Name(resp.Request)
 	o := c.adopt(resp)
 	if o.kind == accepted {
-		s.read(o)
+		s.begin(o)
 		return
 	}
 	s.resp = resp
@@ -191,29 +192,29 @@ func (s *Stream) adopt(resp *http.Response) {
 	s.finish(cmp.Or(cause, o.err), cause != nil)
 }
 
-// read reads the response of the current attempt if it was accepted.
-func (s *Stream) read(o *outcome) {
+// begin begins to read the response of the current attempt if it was accepted.
+func (s *Stream) begin(o *outcome) {
 	c := s.conn
 	if c.resp != nil {
 		s.resp = c.resp
 	}
 	if o.kind != accepted {
-		s.decide(o)
+		s.endAttempt(o)
 		return
 	}
 	s.state = reading
-	s.requests.accepted = true
+	s.requests.resuming = true
 	s.retrier.connected()
 	s.parser.reset(body.Decode(c, c.resp.Header))
 	s.cfg.trace.open(c.resp)
 	s.cfg.log(c.parent, slog.LevelInfo, "sse: connected", c.name, nil, slog.Int("status", c.resp.StatusCode))
 }
 
-// deliver reports whether the parser's event is for the caller, and decides what its end
-// is if the event is one.
+// deliver reports whether the parser's event is for the caller. If the event ends the
+// stream, deliver ends it, or marks it completed.
 func (s *Stream) deliver() bool {
 	if s.isDone(s.parser.Data()) {
-		s.decide(&outcome{kind: done})
+		s.endAttempt(&outcome{kind: done})
 		return false
 	}
 	var e Event
@@ -222,7 +223,7 @@ func (s *Stream) deliver() bool {
 	}
 	if f := s.cfg.eventError; f != nil {
 		if err := f(e); err != nil {
-			s.decide(&outcome{kind: poisoned, err: &EventError{Event: e, Err: err, name: s.conn.name}})
+			s.endAttempt(&outcome{kind: poisoned, err: &EventError{Event: e, Err: err, name: s.conn.name}})
 			return false
 		}
 	}
@@ -252,20 +253,20 @@ func (s *Stream) disconnect() *outcome {
 		return &outcome{kind: poisoned, err: &attemptError{name: c.name, err: r.err}}
 	case r.hasData && r.whole && s.isDone([]byte(r.event.Data)) && cause != errReconnect:
 		return &outcome{kind: done} // its blank line is missing
-	case cause == errTimeout || cause == errReconnect && s.retrier.subscribe:
-		return c.canceled()
+	case cause == errTimeout || (cause == errReconnect && s.retrier.subscribe):
+		return c.canceled() // a Fetch needs the TruncatedError in case there is no rest
 	case cause == nil && r.err == io.EOF && !r.pending && !s.cfg.completes():
 		return &outcome{kind: bodyEnded}
 	}
 	o := &outcome{kind: bodyCut, err: s.truncation(r, cause)}
 	if cause == errReconnect {
-		o.kind = reconnected
+		o.kind = reconnectAsked
 	}
 	return o
 }
 
-// truncation returns the error of a connection that ended too early, by Reconnect if the
-// cause says so.
+// truncation returns the error of a connection that ended too early. If Reconnect ended it,
+// the cause is errReconnect.
 func (s *Stream) truncation(r remainder, cause error) *TruncatedError {
 	e := &TruncatedError{
 		Partial:     r.event,
@@ -284,14 +285,14 @@ func (s *Stream) truncation(r remainder, cause error) *TruncatedError {
 	return e
 }
 
-// decide ends the current attempt with the outcome o. It ends the stream or prepares the
-// next attempt.
-func (s *Stream) decide(o *outcome) {
+// endAttempt ends the current attempt with the outcome o. It then ends the stream or
+// prepares the next attempt, as the retrier decides.
+func (s *Stream) endAttempt(o *outcome) {
 	c := s.conn
 	o.name, o.opened, o.spent = c.name, s.state != connecting, s.requests.oneShot.Used()
 	o.lastEventID = s.parser.LastEventID()
 	o.retry, o.hasRetry = s.parser.Retry()
-	s.state = connecting
+	s.state = connecting // a panic in a hook must not end this attempt again
 	if o.kind == done {
 		c.drain()
 	}
@@ -311,7 +312,7 @@ func (s *Stream) decide(o *outcome) {
 		return
 	}
 	s.newAttempt(c.name)
-	if o.kind != reconnected {
+	if o.kind != reconnectAsked {
 		next := s.retrier.next
 		s.cfg.trace.wait(next)
 		s.cfg.log(c.parent, slog.LevelInfo, "sse: waiting", c.name, o.err, slog.Int("attempt", next.Number), slog.Duration("delay", next.Delay))
@@ -320,7 +321,7 @@ func (s *Stream) decide(o *outcome) {
 
 // interrupt ends the stream for its interruption.
 func (s *Stream) interrupt() {
-	s.decide(&outcome{kind: interrupted, err: s.interruption()})
+	s.endAttempt(&outcome{kind: interrupted, err: s.interruption()})
 }
 
 // interrupted reports whether there is an interruption. It is called for each event and
@@ -335,7 +336,7 @@ func (s *Stream) interruption() error {
 	if c.adopted {
 		// Closing its body may have ended the context of the request. The attempt's own
 		// context tells what came first.
-		if cause := c.interruption(); cause != nil {
+		if cause := c.callerCause(); cause != nil {
 			return cause
 		}
 	} else if c.parent.Err() != nil {
@@ -347,14 +348,14 @@ func (s *Stream) interruption() error {
 	return nil
 }
 
-// finish ends the stream with err, the caller's interruption or another error, and
-// releases everything.
+// finish ends the stream with err and releases everything. The caller may have interrupted
+// the stream.
 func (s *Stream) finish(err error, interrupted bool) {
 	s.state, s.err = ended, err
 	s.requests.discard()
 	s.parser.reset(nil)
 	level := slog.LevelWarn
-	if err == nil || interrupted { // as the program wanted it
+	if err == nil || interrupted { // the program wanted this
 		level = slog.LevelInfo
 	}
 	s.cfg.log(s.conn.parent, level, "sse: ended", s.conn.name, err)
@@ -379,10 +380,10 @@ func (s *Stream) LastEventID() string { return s.parser.LastEventID() }
 // status and headers. The stream owns the body. Without a response it returns nil.
 func (s *Stream) Response() *http.Response { return s.resp }
 
-// Err returns the error that ended the stream. It is nil while the stream has not ended,
-// if it was completed, and if it ended cleanly and was not to reconnect; events after the
-// completion change nothing. Otherwise it is the cause of the context, [ErrClosed], or the
-// reason not to retry, in this order. A reconnect is not an error.
+// Err returns the error that ended the stream. It is nil until then, unless Close was
+// called, and after the completion or another clean end. Otherwise it is the cause of the
+// context, [ErrClosed], or the error of the last attempt or connection, in this order. A
+// reconnect is not an error.
 func (s *Stream) Err() error {
 	if s.state < completed && s.closed.Load() {
 		return ErrClosed
@@ -412,8 +413,9 @@ func (s *Stream) Reconnect() {
 
 // Close ends the stream. It may be called from any goroutine, in any state and any number
 // of times, and does not block: a concurrent call of Next returns false within
-// milliseconds. If Close interrupted something, Err returns [ErrClosed]. The error of
-// Close is always nil.
+// milliseconds. The connection is released even if Next is not called again, but hooks and
+// log report the end only from within Next. If Close interrupted something, Err returns
+// [ErrClosed]. The error of Close is always nil.
 func (s *Stream) Close() error {
 	s.closed.Store(true)
 	s.attempt.Load().cancel(ErrClosed)
@@ -426,14 +428,14 @@ func (s *Stream) iterateOnce() bool {
 	return first
 }
 
-// stopIterating closes the stream on the goroutine that reads it, so that the connection
-// is released when it returns.
-func (s *Stream) stopIterating() {
+// abandon closes the stream on the goroutine that reads it, so that the connection is
+// released when it returns.
+func (s *Stream) abandon() {
 	s.parser.keepData()
 	s.closed.Store(true)
 	switch s.state {
 	case completed:
-		s.decide(&outcome{kind: done})
+		s.endAttempt(&outcome{kind: done})
 	case connecting, reading:
 		s.interrupt()
 	}
@@ -458,7 +460,10 @@ func (c *config) log(ctx context.Context, level slog.Level, message, name string
 func logReason(name string, err error) string {
 	_, event := errors.AsType[*EventError](err)
 	attempt, isAttempt := errors.AsType[*attemptError](err)
-	text := strings.TrimPrefix(trimPrefix(err), name)
+	text := trimPrefix(err)
+	if name != "" {
+		text = strings.Replace(text, name, "", 1)
+	}
 	switch {
 	case event:
 		return "error event"

@@ -21,7 +21,7 @@ type Limit struct {
 // fires. The zero Watchdog watches nothing.
 type Watchdog struct {
 	idle  Limit // longest read
-	event Limit // longest time from the first Begin, or the first after Reset, to a Reset
+	event Limit // longest time from one Reset, or the first read, to the next Reset
 
 	timer    *time.Timer // nil if nothing is watched
 	start    time.Time   // the durations below count from here
