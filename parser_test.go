@@ -746,11 +746,11 @@ func TestParserKeepsBlockWhenShrinking(t *testing.T) {
 	}, got.Events[1:])
 }
 
-// A byte that was searched for line ends is not searched again, even if reads are small:
-// turning it into a line end afterwards changes nothing.
+// A byte that was searched is not searched again, even if reads are small: turning it into
+// a line end or into ill-formed UTF-8 afterwards changes nothing.
 func TestParserSearchesEachByteOnce(t *testing.T) {
 	const size = 1 << 20
-	for _, poison := range []byte("\n\r") {
+	for _, poison := range []byte("\n\r\xFF") {
 		for _, read := range []int{1, 1 << 10} {
 			t.Run(fmt.Sprintf("%q after reads of %d", poison, read), func(t *testing.T) {
 				head, tail := "data: ", "\n\n"
