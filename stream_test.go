@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/internal/spec"
 	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
 )
 
@@ -622,6 +624,46 @@ func TestHandlerEnds(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Between two calls of Next a stream has no goroutine, whichever function has opened it and
+// whatever limits its reads have.
+func TestNoGoroutineBetweenCalls(t *testing.T) {
+	const event = "data: a\n\n"
+	body := func() io.ReadCloser { // one event per Read
+		return io.NopCloser(spec.LimitReads(strings.NewReader(strings.Repeat(event, 10)), len(event)))
+	}
+	hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return response(body()), nil })}
+	opts := []sse.Option{sse.WithHTTPClient(hc), sse.WithIdleTimeout(time.Minute), sse.WithEventTimeout(time.Minute)}
+	for name, open := range map[string]func(*http.Request) (*sse.Stream, error){
+		"Fetch":        func(r *http.Request) (*sse.Stream, error) { return sse.Fetch(r, opts...) },
+		"Subscribe":    func(r *http.Request) (*sse.Stream, error) { return sse.Subscribe(r, opts...) },
+		"FromResponse": func(*http.Request) (*sse.Stream, error) { return sse.FromResponse(response(body()), opts...) },
+	} {
+		in(t, name, func(t *testing.T) {
+			before := goroutinesOfBubble()
+			require.Positive(t, before)
+			s, err := open(newGet("http://server.test/"))
+			require.NoError(t, err)
+			for range 3 {
+				synctest.Wait()
+				require.Equal(t, before, goroutinesOfBubble())
+				require.True(t, s.Next())
+			}
+			<-time.After(time.Hour) // the limits of the reads pass
+			synctest.Wait()
+			require.Equal(t, before, goroutinesOfBubble())
+			require.True(t, s.Next())
+			require.NoError(t, s.Close())
+			require.False(t, s.Next())
+		})
+	}
+}
+
+// goroutinesOfBubble returns the number of goroutines in bubbles of testing/synctest.
+func goroutinesOfBubble() int {
+	stacks := make([]byte, 1<<20)
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), ", synctest bubble ")
 }
 
 // The context of the request of a response that FromResponse was given.
