@@ -732,6 +732,26 @@ func TestParserShrinksBuffers(t *testing.T) {
 	}
 }
 
+// While a parser waits for an event and no block is buffered, its buffer is the small one.
+func TestParserWaitsWithSmallBuffer(t *testing.T) {
+	large, small := "data: "+strings.Repeat("x", 100_000)+"\n\n", "data: a\n\n"
+	r := spec.Chunks(io.EOF, []byte(small), []byte(large), []byte(small+small), []byte(large+small))
+	var p *sse.Parser
+	waits := 0
+	p = sse.NewParser(readerFunc(func(b []byte) (int, error) {
+		if buf, block, _, end := sse.BufferOf(p); block == end {
+			waits++
+			require.Len(t, buf, sse.IdleSize)
+		}
+		return r.Read(b)
+	}))
+	for range 6 {
+		require.True(t, p.Next(), "%v", p.Err())
+	}
+	require.False(t, p.Next())
+	require.Equal(t, 5, waits, "before each chunk and the end")
+}
+
 func TestParserKeepsBlockWhenShrinking(t *testing.T) {
 	got, err := record(spec.Chunks(io.EOF,
 		[]byte("id: "+strings.Repeat("x", 1<<20)+"\ndata\n\n"),
