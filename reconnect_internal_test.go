@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,58 @@ func TestRules(t *testing.T) {
 			require.Equal(t, tt.fetch, holds(rules[tt.outcome.kind].fetch), "Fetch")
 			require.Equal(t, tt.subscribe, holds(rules[tt.outcome.kind].subscribe), "Subscribe")
 		})
+	}
+}
+
+// The table of the rules in docs/design.md has the kinds in the order of their constants,
+// and for each the words of its rules.
+func TestDesignListsTheRules(t *testing.T) {
+	kinds := [...]string{
+		accepted:        "accepted",
+		noContent:       "noContent",
+		unsendable:      "unsendable",
+		nothingToResume: "nothingToResume",
+		noResponse:      "noResponse",
+		notProcessed:    "notProcessed",
+		maybeProcessed:  "maybeProcessed",
+		refused:         "refused",
+		done:            "done",
+		bodyEnded:       "bodyEnded",
+		bodyCut:         "bodyCut",
+		poisoned:        "poisoned",
+		reconnected:     "reconnected",
+		interrupted:     "interrupted",
+	}
+	require.Len(t, rules, len(kinds))
+	pointer := func(r rule) uintptr { return reflect.ValueOf(r).Pointer() }
+	words := map[uintptr]string{
+		pointer(nil):                    "end",
+		pointer(never):                  "no",
+		pointer(always):                 "yes",
+		pointer(ifResumes):              "with WithResume",
+		pointer(ifUnsentOrSafe):         "if unsent or safe",
+		pointer(ifSoonAndNotRedirected): "if soon, and safe or not redirected",
+		pointer(ifSoonAndSafe):          "if soon and safe",
+	}
+	require.Len(t, words, 7, "two rules are one function")
+
+	text, err := os.ReadFile("docs/design.md")
+	require.NoError(t, err)
+	_, table, ok := strings.Cut(string(text), "\n| kind | meaning | Fetch | Subscribe |\n|---|---|---|---|\n")
+	require.True(t, ok, "docs/design.md has no table of the rules")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := strings.Split(strings.ReplaceAll(table, "`", ""), "\n")
+	require.Len(t, rows, len(kinds))
+	for kind, name := range kinds {
+		cells := strings.Split(strings.Trim(rows[kind], "| "), " | ")
+		require.Len(t, cells, 4, name)
+		require.Equal(t, name, cells[0])
+		if kind == int(accepted) { // the rules are not asked
+			require.Equal(t, []string{"read it", "read it"}, cells[2:])
+			continue
+		}
+		require.Equal(t, words[pointer(rules[kind].fetch)], cells[2], "Fetch, %s", name)
+		require.Equal(t, words[pointer(rules[kind].subscribe)], cells[3], "Subscribe, %s", name)
 	}
 }
 

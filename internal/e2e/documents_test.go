@@ -76,3 +76,26 @@ func TestDocumentsLinkToExistingFiles(t *testing.T) {
 		}
 	}
 }
+
+// The design page names the tests that hold the invariants.
+func TestDesignNamesExistingTests(t *testing.T) {
+	exists := make(map[string]bool)
+	function := regexp.MustCompile(`(?m)^func (\w+)\(`)
+	require.NoError(t, filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := os.ReadFile(path)
+		for _, f := range function.FindAllSubmatch(file, -1) {
+			exists[string(f[1])] = true
+		}
+		return err
+	}))
+	text, err := os.ReadFile(root + "/docs/design.md")
+	require.NoError(t, err)
+	names := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`").FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		require.True(t, exists[name[1]], name[1])
+	}
+}
