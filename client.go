@@ -17,10 +17,9 @@
 // and a [Parser] reads events from any io.Reader. No goroutine runs between calls of
 // [Stream.Next].
 //
-// The terms are those of the WHATWG HTML standard, "Server-sent events": a stream has
-// lines, which are comments or fields, and the lines up to a blank one are a block. The
-// blank line dispatches the block's data as an event and makes its ID the last event ID.
-// An attempt is one request with its response.
+// The terms are those of the WHATWG HTML standard, "Server-sent events". Lines are comments
+// or fields, and the lines up to a blank one are a block. The blank line dispatches the
+// block as an event and sets the last event ID. An attempt is a request with its response.
 //
 // # What happens when
 //
@@ -56,10 +55,9 @@
 // hour at most. A [WithRetryPolicy] function can override all of this.
 //
 // The wait for the response headers is limited to 2 minutes, and an event to 16 MiB. For
-// the silence of a dead connection, which can last forever, set [WithIdleTimeout].
-//
-// Test errors with [errors.Is] and [errors.As]. They name the method, scheme, host and
-// path of the request, and never a query, a header value or unbounded text of the server.
+// the silence of a dead connection, which can last forever, set [WithIdleTimeout]. Errors
+// name the method, scheme, host and path of the request, and never a query, a header value
+// or unbounded text of the server.
 package sse
 
 import (

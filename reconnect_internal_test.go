@@ -80,7 +80,7 @@ func TestDesignListsTheRules(t *testing.T) {
 		bodyEnded:       "bodyEnded",
 		bodyCut:         "bodyCut",
 		poisoned:        "poisoned",
-		reconnected:     "reconnected",
+		reconnectAsked:  "reconnectAsked",
 		interrupted:     "interrupted",
 	}
 	require.Len(t, rules, len(kinds))
@@ -107,8 +107,12 @@ func TestDesignListsTheRules(t *testing.T) {
 		cells := strings.Split(strings.Trim(rows[kind], "| "), " | ")
 		require.Len(t, cells, 4, name)
 		require.Equal(t, name, cells[0])
-		if kind == int(accepted) { // the rules are not asked
+		switch kind { // the rules are not asked
+		case int(accepted):
 			require.Equal(t, []string{"read it", "read it"}, cells[2:])
+			continue
+		case int(reconnectAsked):
+			require.Equal(t, []string{"now", "now"}, cells[2:])
 			continue
 		}
 		require.Equal(t, words[pointer(rules[kind].fetch)], cells[2], "Fetch, %s", name)
