@@ -40,7 +40,7 @@
 //	Close                                           ErrClosed (5)             ErrClosed (5)
 //
 // (1) If Retry-After asks for at most a minute, no redirect was followed and the body can
-// be made again. (2) GET, HEAD, OPTIONS, PUT, DELETE, or a key in Idempotency-Key or
+// be sent again. (2) GET, HEAD, OPTIONS, PUT, DELETE, or a key in Idempotency-Key or
 // X-Idempotency-Key: other requests may have been processed. (3) After a break, the error
 // of the break: with [WithResume], Fetch reconnects as Subscribe does, but twice at most
 // without an event. (4) Without the completion event of WithDone or WithTerminator, a

@@ -49,7 +49,7 @@ type outcome struct {
 	idempotent bool // it may be sent twice
 
 	// The connection and the place in the stream; Stream.endAttempt sets this.
-	spent       bool   // the body of the request was read and cannot be made again
+	spent       bool   // the body of the request was read and cannot be sent again
 	name        string // of the request
 	opened      bool   // the response was accepted
 	events      int    // dispatched by the connection
@@ -309,7 +309,7 @@ func newPolicy(f func() backoff.BackOff) (backoff.BackOff, error) {
 type requests struct {
 	cfg      *config
 	original *http.Request
-	oneShot  *body.OneShot // its body, if that cannot be made again
+	oneShot  *body.OneShot // its body, if that cannot be sent again
 	made     bool          // the first request was made
 	resuming bool          // a response was accepted: the next request resumes
 }
@@ -352,7 +352,7 @@ func (q *requests) next(ctx context.Context, r *retrier, id string) (*http.Reque
 
 var (
 	errUnsendableID = errors.New("the last event ID has a control character, so no header can carry it")
-	errSpentBody    = errors.New("the body of the request was sent before and cannot be made again; set GetBody")
+	errSpentBody    = errors.New("the body of the request was already sent and cannot be sent again; set GetBody")
 )
 
 // replay returns the original request again.
@@ -375,7 +375,7 @@ func (q *requests) replay(ctx context.Context, id string) (*http.Request, string
 func (q *requests) resume(ctx context.Context, req *http.Request, id string) (*http.Request, string, error) {
 	err := request.Check(req)
 	if err == nil && request.IsOneShot(req) {
-		err = errors.New("the body of the request cannot be made again; set GetBody")
+		err = errors.New("the body of the request cannot be sent again; set GetBody")
 	}
 	if err != nil {
 		request.CloseBody(req)

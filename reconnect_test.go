@@ -211,7 +211,7 @@ func TestNeverSentTwice(t *testing.T) {
 		require.NoError(t, err)
 		got, err := read(sse.FromResponse(resp, sse.WithHTTPClient(srv.Client()), everySecond,
 			sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return a.Delay, a.Number == 1 })))
-		require.ErrorContains(t, err, "cannot be made again; set GetBody")
+		require.ErrorContains(t, err, "cannot be sent again; set GetBody")
 		require.Equal(t, []string{"a"}, got)
 		require.Len(t, srv.Requests(), 1)
 	})

@@ -454,7 +454,7 @@ func WantBody(want string) Step {
 
 // Answer sends a status code and headers instead of those of an event stream. The headers
 // alternate between keys and values. No Content-Type is added, not even for status 200.
-// Answer must come before any step that sends.
+// It must come before any step that sends.
 func Answer(code int, headers ...string) Step {
 	if len(headers)%2 != 0 {
 		panic("ssetest: Answer needs a value for each header")

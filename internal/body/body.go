@@ -36,7 +36,7 @@ func (g *gzipReader) Read(b []byte) (n int, err error) {
 	return g.zr.Read(b)
 }
 
-// A OneShot is a request body that cannot be made again. It ignores Close until it has
+// A OneShot is a request body that cannot be sent again. It ignores Close until it has
 // been read, so that another attempt can send it after one that did not.
 type OneShot struct {
 	body io.ReadCloser
