@@ -612,7 +612,7 @@ func (p *Parser) abandon() {}
 
 // A remainder describes how a stream ended, and the block that it left unfinished.
 type remainder struct {
-	err     error // io.EOF, an error that wraps ErrEventTooLarge, or the error of the reader
+	err     error // io.EOF or the error of the reader
 	event   Event // the unfinished block, with the data of its unfinished line
 	hasData bool  // event has data
 	pending bool  // hasData, or the unfinished line may have become data
@@ -620,14 +620,12 @@ type remainder struct {
 	ignored []string
 }
 
-// remainder returns the remainder after next has returned false. It can be called once.
+// remainder returns the remainder after next has returned false at the end of the reader.
+// It can be called once.
 func (p *Parser) remainder() remainder {
 	in := &p.in
 	rest := in.buf[in.line:in.end]
-	r := remainder{err: p.err}
-	if !errors.Is(p.err, ErrEventTooLarge) {
-		r.err = in.readErr
-	}
+	r := remainder{err: in.readErr}
 	// A line that is cut within its name, "d" to "data", may have become data.
 	mayBeData := len(rest) > 0 && strings.HasPrefix("data", string(rest[:min(len(rest), len("data:"))]))
 	switch {

@@ -246,11 +246,12 @@ func (s *Stream) disconnect() *outcome {
 	if cause := s.interruption(); cause != nil {
 		return &outcome{kind: interrupted, err: cause}
 	}
+	if err := s.parser.Err(); errors.Is(err, ErrEventTooLarge) {
+		return &outcome{kind: poisoned, err: &attemptError{name: c.name, err: err}}
+	}
 	r := s.parser.remainder()
 	cause := c.cause()
 	switch {
-	case errors.Is(r.err, ErrEventTooLarge):
-		return &outcome{kind: poisoned, err: &attemptError{name: c.name, err: r.err}}
 	case r.hasData && r.whole && s.isDone([]byte(r.event.Data)) && cause != errReconnect:
 		return &outcome{kind: done} // its blank line is missing
 	case cause == errTimeout || (cause == errReconnect && s.retrier.subscribe):
