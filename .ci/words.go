@@ -1,9 +1,10 @@
 //go:build ignore
 
 // Words reports phrases for which this repository has better ones, in the comments and
-// error texts of Go files and in the prose of Markdown files:
+// error texts of Go files and in the prose of Markdown files. The names of the files come
+// from standard input, since go run would take an argument that ends in .go for a source:
 //
-//	go run .ci/words.go -- FILE ...
+//	git ls-files '*.go' '*.md' | go run .ci/words.go
 //
 // An error text is a string that begins with "sse:" or is passed to errors.New or a
 // function called Errorf. Other strings are skipped, since many are test data, as are
@@ -11,7 +12,7 @@
 package main
 
 import (
-	"errors"
+	"bufio"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -171,26 +172,27 @@ func selfCheck() error {
 
 func main() {
 	err := selfCheck()
-	if len(os.Args) < 3 || os.Args[1] != "--" { // go run takes Go files before it as its sources
-		err = errors.New("usage: go run .ci/words.go -- FILE ...")
-	}
-	found := 0
-	for i := 2; i < len(os.Args) && err == nil; i++ {
+	files, found := 0, 0
+	for names := bufio.NewScanner(os.Stdin); err == nil && names.Scan(); files++ {
 		var src []byte
 		var findings []string
-		if src, err = os.ReadFile(os.Args[i]); err == nil {
-			findings, err = check(os.Args[i], string(src))
+		if src, err = os.ReadFile(names.Text()); err == nil {
+			findings, err = check(names.Text(), string(src))
 		}
 		for _, f := range findings {
 			fmt.Println(f)
 		}
 		found += len(findings)
 	}
-	if err == nil && found > 0 {
-		err = fmt.Errorf("%d phrases to replace", found)
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	case found > 0:
+		fmt.Fprintln(os.Stderr, found, "phrases to replace")
+	case files == 0:
+		fmt.Fprintln(os.Stderr, "no files on standard input")
+	default:
+		return
 	}
+	os.Exit(1)
 }
