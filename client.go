@@ -342,7 +342,7 @@ func (c *conn) refuse(resp *http.Response) *outcome {
 	c.startTimer(refusalTime)
 	text, _ := io.ReadAll(io.LimitReader(body.Decode(c.src, resp.Header), int64(limit)))
 	refusal := newResponseError(c.name, resp)
-	refusal.Body = text
+	refusal.Body = slices.Clip(text) // an abandoned Read may write behind it
 	return &outcome{kind: kindOfStatus(resp.StatusCode), err: refusal}
 }
 
@@ -439,7 +439,9 @@ func (c *conn) drain() {
 		return
 	}
 	c.startTimer(drainTime)
-	_, _ = io.CopyN(io.Discard, c.src, drainSize) // best effort: the stream is complete
+	// A Read of a Detached may be abandoned, so it must not get the shared buffer that
+	// io.Discard reads into. The result does not matter: the stream is complete.
+	_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(c.src, drainSize), make([]byte, 4<<10))
 }
 
 // close ends the attempt and releases the response. Closing again does no harm.

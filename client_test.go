@@ -1,6 +1,7 @@
 package sse_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -833,3 +835,55 @@ var (
 	_ error = &sse.DecodeError{Event: sse.Event{}, Err: nil}
 	_       = []error{sse.ErrEventTooLarge, sse.ErrIdleTimeout, sse.ErrEventTimeout, sse.ErrOpenTimeout, sse.ErrClosed}
 )
+
+// A 101 response leaves its connection to the caller, whose context does not end its reads.
+func TestSwitchingProtocolsIsRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn) // until the client closes the connection
+		conn.Close()
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = sse.Fetch(newGet("http://" + l.Addr().String()).WithContext(ctx))
+	require.Equal(t, context.DeadlineExceeded, err)
+}
+
+// A round tripper may send the request with another context. Then only Close ends a Read.
+// This test is in real time: in a bubble, net/http 1.27 waits for a lock beside the Read.
+func TestRoundTripperThatDropsTheContext(t *testing.T) {
+	for name, next := range map[string]bool{"Close during Next": true, "Close without another call of Next": false} {
+		t.Run(name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a"), Stall()}), Loopback())
+			closed := make(chan struct{}, 2)
+			hc := srv.Client()
+			transport := hc.Transport
+			hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+				resp, err := transport.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+				if err == nil {
+					resp.Body = closeFunc{resp.Body, func() { closed <- struct{}{} }}
+				}
+				return resp, err
+			})
+			s, err := client(srv, sse.WithHTTPClient(hc)).Fetch(srv.Get("/"))
+			require.NoError(t, err)
+			require.True(t, s.Next())
+			if next {
+				time.AfterFunc(time.Millisecond, func() { s.Close() })
+				require.False(t, s.Next())
+				require.Equal(t, sse.ErrClosed, s.Err())
+			} else {
+				s.Close()
+			}
+			<-closed
+		})
+	}
+}

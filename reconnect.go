@@ -275,7 +275,7 @@ func (r *retrier) endError(o *outcome) error {
 // that could not be made is a mistake of the program, which no retry has to do with.
 func (r *retrier) gaveUp(o *outcome, err error) error {
 	attempt, ok := errors.AsType[*attemptError](err)
-	if r.retries == 0 || ok && attempt.unsendable {
+	if r.retries <= 0 || ok && attempt.unsendable {
 		return err
 	}
 	if err == nil { // a clean end of the response

@@ -921,3 +921,33 @@ func TestReconnect(t *testing.T) {
 		require.Equal(t, []string{"a", "b"}, got)
 	})
 }
+
+func TestReconnectCounts(t *testing.T) {
+	in(t, "in a Wait hook, it ends the wait and not the count", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}, Script{Answer(503)}))
+		var s *sse.Stream
+		var numbers []int
+		s, err := client(srv, sse.WithMaxRetries(3), sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) {
+			numbers = append(numbers, a.Number)
+			s.Reconnect()
+		}})).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		for s.Next() {
+		}
+		refusedWith(503)(t, s.Err())
+		require.Equal(t, []int{1, 2, 3}, numbers)
+		require.Equal(t, []time.Duration{0, 0, 0}, gaps(srv))
+	})
+	in(t, "without a request to resume, there was no retry", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+		s, err := client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			return nil, nil
+		})).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		s.Reconnect()
+		require.False(t, s.Next())
+		require.ErrorContains(t, s.Err(), "Reconnect was called")
+		require.NotContains(t, s.Err().Error(), "gave up")
+	})
+}

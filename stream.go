@@ -153,6 +153,9 @@ func (s *Stream) newAttempt(name string) {
 // connect runs the current attempt up to its response: it waits, makes the request and
 // sends it.
 func (s *Stream) connect() {
+	if s.conn.settled { // a function of the caller has panicked before the next one was made
+		s.newAttempt(s.conn.name)
+	}
 	c := s.conn
 	delay := s.retrier.next.Delay
 	if s.skipWait.Swap(false) {
@@ -187,9 +190,8 @@ func (s *Stream) adopt(resp *http.Response) {
 		return
 	}
 	s.resp = resp
-	cause := s.interruption()
 	c.close()
-	s.finish(cmp.Or(cause, o.err), cause != nil)
+	s.finish(o.err)
 }
 
 // begin begins to read the response of the current attempt if it was accepted.
@@ -309,15 +311,15 @@ func (s *Stream) endAttempt(o *outcome) {
 	}
 	again, err := s.retrier.decide(o)
 	if !again {
-		s.finish(err, o.kind == interrupted)
+		s.finish(err)
 		return
 	}
-	s.newAttempt(c.name)
 	if o.kind != reconnectAsked {
 		next := s.retrier.next
 		s.cfg.trace.wait(next)
 		s.cfg.log(c.parent, slog.LevelInfo, "sse: waiting", c.name, o.err, slog.Int("attempt", next.Number), slog.Duration("delay", next.Delay))
 	}
+	s.newAttempt(c.name)
 }
 
 // interrupt ends the stream for its interruption.
@@ -349,16 +351,18 @@ func (s *Stream) interruption() error {
 	return nil
 }
 
-// finish ends the stream with err and releases everything. The caller may have interrupted
-// the stream.
-func (s *Stream) finish(err error, interrupted bool) {
+// finish ends the stream with err, or with the interruption if there is one, and releases
+// everything.
+func (s *Stream) finish(err error) {
+	level := slog.LevelInfo
+	if cause := s.interruption(); err != nil && cause != nil {
+		err = cause
+	} else if err != nil {
+		level = slog.LevelWarn // the program has not asked for this end
+	}
 	s.state, s.err = ended, err
 	s.requests.discard()
 	s.parser.reset(nil)
-	level := slog.LevelWarn
-	if err == nil || interrupted { // the program wanted this
-		level = slog.LevelInfo
-	}
 	s.cfg.log(s.conn.parent, level, "sse: ended", s.conn.name, err)
 }
 

@@ -1463,3 +1463,68 @@ func TestFromResponseEndsBesideTheResponse(t *testing.T) {
 		})
 	}
 }
+
+// A stream goes on with its next attempt after a panic in a function of the caller that was
+// recovered.
+func TestNextAfterARecoveredPanic(t *testing.T) {
+	once := func() func() {
+		panicked := false
+		return func() {
+			if !panicked {
+				panicked = true
+				panic("out")
+			}
+		}
+	}
+	for name, option := range map[string]func(func()) sse.Option{
+		"WithRetryPolicy": func(f func()) sse.Option {
+			return sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { f(); return a.Delay, a.Retry })
+		},
+		"Disconnect": func(f func()) sse.Option { return sse.WithTrace(&sse.Trace{Disconnect: func(error) { f() }}) },
+		"Wait":       func(f func()) sse.Option { return sse.WithTrace(&sse.Trace{Wait: func(sse.Attempt) { f() }}) },
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a")}, Script{Data("b")}, gone))
+			s, err := client(srv, option(once())).Subscribe(srv.Get("/"))
+			require.NoError(t, err)
+			require.True(t, s.Next())
+			require.Panics(t, func() { s.Next() })
+			require.True(t, s.Next())
+			require.Equal(t, "b", string(s.Data()))
+			require.False(t, s.Next())
+			require.NoError(t, s.Err())
+		})
+	}
+}
+
+// The cause of the context comes before the failure, also if the context ends while the
+// caller's policy decides.
+func TestErrIsTheCauseIfThePolicyCancels(t *testing.T) {
+	in(t, "WithRetryPolicy", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		s, err := client(srv, sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) {
+			cancel(errUserLeft)
+			return 0, false
+		})).Fetch(srv.Get("/").WithContext(ctx))
+		_, err = read(s, err)
+		require.Equal(t, errUserLeft, err)
+	})
+}
+
+// A cancellation is not a clean end, whatever its cause and whatever the body returns.
+func TestFromResponseCanceledWithEOF(t *testing.T) {
+	for _, cause := range []error{io.EOF, errUserLeft} {
+		in(t, cause.Error(), func(t *testing.T) {
+			r, w := io.Pipe()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			resp := response(closeFunc{r, func() { w.Close() }}) // a Read then returns EOF
+			resp.Request = newGet("http://server.test/").WithContext(ctx)
+			s, err := sse.FromResponse(resp)
+			require.NoError(t, err)
+			time.AfterFunc(time.Second, func() { cancel(cause) })
+			require.False(t, s.Next())
+			require.Equal(t, cause, s.Err())
+		})
+	}
+}

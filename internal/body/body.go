@@ -4,6 +4,7 @@ package body
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -112,7 +113,7 @@ type Owned struct{ closer }
 
 // lastResort is the time that a Read has to end after the context. A round tripper may
 // have sent the request with another context. Then only Close can end the Read.
-const lastResort = time.Second
+const lastResort = 100 * time.Millisecond
 
 // NewOwned returns an Owned for body.
 func NewOwned(body io.ReadCloser) *Owned { return &Owned{closer{body: body}} }
@@ -145,9 +146,15 @@ type Detached struct {
 }
 
 type result struct {
-	n   int
-	err error
+	n     int
+	err   error
+	panic any // a panic of the Read, for the goroutine that reads
 }
+
+var (
+	errInterrupted = errors.New("the reading was interrupted")
+	errExited      = errors.New("the goroutine of the read has exited")
+)
 
 // selfEndDelay is the time in which a Read has to return by itself once the context of
 // its request has ended. With net/http it does so at once.
@@ -159,19 +166,23 @@ func NewDetached(ctx, request context.Context, body io.ReadCloser) *Detached {
 	return &Detached{closer: closer{body: body}, ctx: ctx, request: request, results: make(chan result, 1)}
 }
 
-// Read reads from the body until that returns or the context ends. The error is then
-// the cause of the context.
+// Read reads from the body until that returns or the context ends. In the latter case, the
+// error is never io.EOF, also if closing the body has made it the error of the body.
 func (d *Detached) Read(b []byte) (int, error) {
 	if d.ctx.Err() != nil {
-		return 0, context.Cause(d.ctx)
+		return 0, errInterrupted
 	}
 	go func() {
-		n, err := d.body.Read(b)
-		d.results <- result{n, err}
+		r := result{err: errExited}
+		defer func() {
+			r.panic = recover()
+			d.results <- r
+		}()
+		r.n, r.err = d.body.Read(b)
 	}()
 	select {
 	case r := <-d.results:
-		return r.n, r.err
+		return d.use(r)
 	case <-d.ctx.Done():
 	}
 	var wait time.Duration
@@ -180,11 +191,22 @@ func (d *Detached) Read(b []byte) (int, error) {
 	}
 	select {
 	case r := <-d.results:
-		return r.n, r.err
+		return d.use(r)
 	case <-time.After(wait):
 		d.abandoned = true
-		return 0, context.Cause(d.ctx)
+		return 0, errInterrupted
 	}
+}
+
+// use returns the result of a Read of the body.
+func (d *Detached) use(r result) (int, error) {
+	if r.panic != nil {
+		panic(r.panic)
+	}
+	if r.err == io.EOF && d.closed.Load() {
+		r.err = errInterrupted
+	}
+	return r.n, r.err
 }
 
 // Interrupt closes the body, beside a Read if there is one.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -134,13 +135,13 @@ func TestDetachedStopsWaitingForAStuckRead(t *testing.T) {
 		start := time.Now()
 		time.AfterFunc(time.Second, func() { cancel(errClosed) })
 		_, err := d.Read(make([]byte, 1))
-		require.Equal(t, errClosed, err)
+		require.Equal(t, errInterrupted, err)
 		require.Equal(t, time.Second, time.Since(start))
 		require.False(t, unhook())
 		synctest.Wait()
 		require.EqualValues(t, 1, src.closed.Load(), "beside the Read, which nothing else can end")
 		_, err = d.Read(make([]byte, 1))
-		require.Equal(t, errClosed, err)
+		require.Equal(t, errInterrupted, err)
 		d.Close()
 		require.EqualValues(t, 1, src.closed.Load())
 		close(stuck.release)
@@ -182,7 +183,7 @@ func TestDetachedClosesABodyThatIgnoresItsRequest(t *testing.T) {
 		start := time.Now()
 		time.AfterFunc(time.Second, cancel)
 		_, err := d.Read(make([]byte, 1))
-		require.Equal(t, context.Canceled, err)
+		require.Equal(t, errInterrupted, err)
 		require.Equal(t, time.Second+selfEndDelay, time.Since(start))
 		d.Close()
 		synctest.Wait()
@@ -213,8 +214,56 @@ func TestDetachedIsClosedWithoutARead(t *testing.T) {
 		synctest.Wait()
 		require.EqualValues(t, 1, src.closed.Load(), "Next need not be called again")
 		_, err := d.Read(make([]byte, 1))
-		require.Equal(t, io.EOF, err)
+		require.Equal(t, errInterrupted, err, "not the cause")
 		d.Close()
 		require.EqualValues(t, 1, src.closed.Load())
+	})
+}
+
+// Close makes the Read of some bodies return io.EOF, which is then not the end of the body.
+func TestDetachedDoesNotTakeItsCloseForTheEnd(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			request, cancel := context.WithCancel(t.Context())
+			r, w := io.Pipe()
+			ctx, stop := context.WithCancelCause(request)
+			defer stop(nil)
+			d := NewDetached(ctx, request, closeFunc{r, func() { w.Close() }})
+			context.AfterFunc(ctx, d.Interrupt)
+			time.AfterFunc(time.Second, cancel)
+			_, err := d.Read(make([]byte, 1))
+			require.Equal(t, errInterrupted, err)
+			d.Close()
+		})
+	}
+}
+
+// A closeFunc is a body with a Close of its own.
+type closeFunc struct {
+	io.Reader
+	close func()
+}
+
+func (f closeFunc) Close() error {
+	f.close()
+	return nil
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(b []byte) (int, error) { return f(b) }
+
+// What happens in the Read happens on the goroutine that reads.
+func TestDetachedPassesOnPanicAndGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := func(f readFunc) (int, error) {
+			return NewDetached(t.Context(), t.Context(), closeFunc{f, func() {}}).Read(make([]byte, 1))
+		}
+		require.PanicsWithValue(t, "out", func() { _, _ = read(func([]byte) (int, error) { panic("out") }) })
+		_, err := read(func([]byte) (int, error) {
+			runtime.Goexit()
+			return 0, nil
+		})
+		require.Equal(t, errExited, err)
 	})
 }

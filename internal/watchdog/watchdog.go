@@ -23,7 +23,8 @@ type Watchdog struct {
 	idle  Limit // longest read
 	event Limit // longest time from one Reset, or the first read, to the next Reset
 
-	timer    *time.Timer // nil if nothing is watched
+	expired  func()      // nil if nothing is watched
+	timer    *time.Timer // nil before the first read
 	start    time.Time   // the durations below count from here
 	eventEnd time.Duration
 	limit    error // reported for the current read
@@ -38,12 +39,11 @@ func (w *Watchdog) Start(idle, event Limit, expired func()) {
 	if idle.Timeout <= 0 && event.Timeout <= 0 {
 		return
 	}
-	w.idle, w.event = idle, event
+	w.idle, w.event, w.expired = idle, event, expired
 	w.start = time.Now()
-	w.timer = time.AfterFunc(math.MaxInt64, func() { w.check(expired) })
 }
 
-// Stop ends the watching. It may be called from any goroutine.
+// Stop ends the watching. It is called on the goroutine that reads.
 func (w *Watchdog) Stop() {
 	if w.timer != nil {
 		w.timer.Stop()
@@ -52,7 +52,7 @@ func (w *Watchdog) Stop() {
 
 // Begin sets the deadline of the read that follows to the earlier of the two limits.
 func (w *Watchdog) Begin() {
-	if w.timer == nil {
+	if w.expired == nil {
 		return
 	}
 	now := time.Since(w.start)
@@ -67,6 +67,9 @@ func (w *Watchdog) Begin() {
 	}
 	w.limit = limit
 	w.deadline.Store(int64(end))
+	if w.timer == nil { // made only now, so that a stream that is not read leaves none behind
+		w.timer = time.AfterFunc(math.MaxInt64, w.check)
+	}
 	if !w.running.Swap(true) {
 		w.timer.Reset(end - now)
 	}
@@ -82,7 +85,7 @@ func (w *Watchdog) Reset() { w.eventEnd = 0 }
 func (w *Watchdog) Err() error { return w.limit }
 
 // check is called by the timer. Deadlines only move forward, so it misses none.
-func (w *Watchdog) check(expired func()) {
+func (w *Watchdog) check() {
 	end := w.deadline.Load()
 	if end == 0 {
 		w.running.Store(false) // the next read sets the timer
@@ -94,7 +97,7 @@ func (w *Watchdog) check(expired func()) {
 	if left := time.Duration(end) - time.Since(w.start); left > 0 {
 		w.timer.Reset(left)
 	} else {
-		expired()
+		w.expired()
 	}
 }
 
