@@ -1464,7 +1464,7 @@ func TestFromResponseEndsBesideTheResponse(t *testing.T) {
 	}
 }
 
-// A stream goes on with its next attempt after a panic in a function of the caller that was
+// A stream continues with its next attempt after a panic in a function of the caller that was
 // recovered.
 func TestNextAfterARecoveredPanic(t *testing.T) {
 	once := func() func() {
