@@ -1,5 +1,4 @@
-// Package sse consumes event streams (Server-Sent Events). It is fetch() plus EventSource
-// for Go programs: any request, its events, and a reconnect that keeps its place.
+// Package sse consumes event streams (Server-Sent Events): fetch() plus EventSource for Go.
 //
 //	stream, err := sse.Fetch(req, sse.WithDone("[DONE]"))
 //	if err != nil {
@@ -12,10 +11,9 @@
 //		fmt.Print(event.Data)
 //	}
 //
-// [Fetch] reads one response, such as that of a language model. [Subscribe] keeps a
-// subscription and reconnects. [FromResponse] reads a response that other code obtained,
-// and a [Parser] reads events from any io.Reader. No goroutine runs between calls of
-// [Stream.Next].
+// [Fetch] reads one response, such as that of a language model. [Subscribe] also reconnects.
+// [FromResponse] reads a response that other code obtained, and a [Parser] any io.Reader. No
+// goroutine runs between calls of [Stream.Next].
 //
 // The terms are those of the WHATWG HTML standard, "Server-sent events". Lines are comments
 // or fields, and the lines up to a blank one are a block. The blank line dispatches the
@@ -23,41 +21,43 @@
 //
 // # What happens when
 //
-//	situation                                       Fetch                     Subscribe
-//	request not sent: connection refused, DNS, TLS  retry, twice              retry
-//	408, 425, 429, 503, 529                         retry, twice (1)          retry
-//	500, 502, 504, or no response (ErrOpenTimeout)  retry, twice, if (2) (1)  retry
-//	any other status, or not text/event-stream      *ResponseError            *ResponseError
-//	204                                             clean end (3)             clean end
-//	completion event (WithDone, WithTerminator)     clean end                 clean end
-//	body ends between events                        clean end (4)             reconnect
-//	body ends in the middle of an event             *TruncatedError           reconnect
-//	body breaks off                                 *TruncatedError           reconnect
-//	idle or event timeout                           its error                 reconnect
-//	event over the limit                            ErrEventTooLarge          ErrEventTooLarge
-//	error event (WithEventError)                    *EventError               *EventError
-//	context done                                    context.Cause             context.Cause
-//	Close                                           ErrClosed (5)             ErrClosed (5)
+//	situation                                                                Fetch                     Subscribe
+//	request not sent: connection refused, DNS, TLS                           retry, twice              retry
+//	unknown host, untrusted certificate, at first                            its error (1)             its error (1)
+//	408, 425, 429, 529                                                       retry, twice (2)          retry
+//	500, 502, 503, 504, 52x, 530, 598, 599, or no response (ErrOpenTimeout)  retry, twice, if (3) (2)  retry
+//	any other status, or not text/event-stream                               *ResponseError            *ResponseError
+//	204                                                                      clean end (4)             clean end
+//	completion event (WithDone, WithTerminator)                              clean end                 clean end
+//	body ends between events                                                 clean end (5)             reconnect
+//	body ends in the middle of an event                                      *TruncatedError           reconnect
+//	body breaks off                                                          *TruncatedError           reconnect
+//	idle or event timeout                                                    its error                 reconnect
+//	event over the limit                                                     ErrEventTooLarge          ErrEventTooLarge
+//	error event (WithEventError)                                             *EventError               *EventError
+//	context done                                                             context.Cause             context.Cause
+//	Close                                                                    ErrClosed (6)             ErrClosed (6)
 //
-// (1) If Retry-After asks for at most a minute, no redirect was followed and the body can
-// be sent again. (2) GET, HEAD, OPTIONS, PUT, DELETE, or a key in Idempotency-Key or
-// X-Idempotency-Key: other requests may have been processed. (3) After a break, the error
-// of the break: with [WithResume], Fetch reconnects as Subscribe does, but twice at most
-// without an event. (4) Without the completion event of WithDone or WithTerminator, a
-// [*TruncatedError]. (5) If it interrupted something.
+// (1) Before a response was accepted, else as above. (2) If Retry-After asks for at most a
+// minute, no redirect was followed and the body can be sent again. (3) GET, HEAD, OPTIONS,
+// TRACE, PUT, DELETE, QUERY, or an Idempotency-Key or X-Idempotency-Key: others may have
+// been processed. (4) After a break, its error: with [WithResume], Fetch reconnects as
+// Subscribe does, but twice at most without progress. (4, 5) A [*TruncatedError] without the
+// event of WithDone or WithTerminator. (5) Also with text outside any field and no event.
+// (6) If it interrupted something.
 //
 // # Waits, limits and errors
 //
-// After a connection with events, the wait is the reconnection time, or up to 10 % more, if
-// the server has set one. In all other cases the backoff policy decides: 1, 2, 4 … 30 s,
-// each varied by up to half, or starting from the reconnection time, and never less than
-// that or 100 ms. Retry-After raises a wait to exactly its value. A server can ask for an
-// hour at most. A [WithRetryPolicy] function can override all of this.
+// After a connection with progress, which [WithMaxRetries] defines, the wait is the
+// reconnection time, or up to 10 % more, if the server has set one. Otherwise the backoff
+// policy decides: 1, 2, 4 … 30 s, each varied by up to half, or starting from the
+// reconnection time, and never less than that. Retry-After raises a wait to its value. A
+// server can ask for an hour at most. Attempts start at least 100 ms apart.
+// [WithRetryPolicy] can override all of this.
 //
-// The wait for the response headers is limited to 2 minutes, and an event to 16 MiB. For
-// the silence of a dead connection, which can last forever, set [WithIdleTimeout]. Errors
-// name the method, scheme, host and path of the request, and never a query, a header value
-// or unbounded text of the server.
+// The wait for the response headers is limited to 2 minutes, and an event to 32 MiB. For
+// dead connections, set [WithIdleTimeout]. Errors name the request without its query, and
+// never a header value or unbounded server text.
 package sse
 
 import (
@@ -68,6 +68,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,9 +100,11 @@ func NewClient(opts ...Option) *Client {
 // Fetch does not change req, and closes its body. If req has GetBody, each attempt gets a
 // new body, and req can be used again. The context of req ends the stream.
 //
-// The error is the cause of the context if that has ended. It is or wraps a
-// [*ResponseError] if the response is not an event stream, and otherwise tells why there is
-// no response. After retries it is the last failure, with their number.
+// The error is the cause of the context if that has ended; while Fetch waited to retry, it
+// wraps the cause and the last failure. It is or wraps a [*ResponseError] if the response
+// is not an event stream, and otherwise tells why there is no response. After retries it is
+// the last failure, with their number. [NotSent] and [Retryable] tell what another call
+// risks and whether it makes sense.
 func (c *Client) Fetch(req *http.Request, opts ...Option) (*Stream, error) {
 	s, err := newStream(req, false, c.opts, opts)
 	if err != nil {
@@ -186,6 +189,7 @@ type conn struct {
 	settled bool   // the attempt ended before ctx did, so that the cause of ctx does not count
 	name    string // of the request, for messages
 	adopted bool   // the caller has sent the request; see FromResponse
+	ownConn bool   // the connection of an attempt before was given up
 
 	timer *time.Timer // of opening, refusing or draining; cancels with errTimeout
 	reads watchdog.Watchdog
@@ -194,6 +198,9 @@ type conn struct {
 	src    io.Reader   // of the body of resp
 	body   body.Body   // ends the reading of src; nil once closed
 	unhook func() bool // stops the end of ctx from interrupting body
+	opened time.Time   // when the response was accepted
+	place  string      // the last event ID that the attempt sent, or could not send
+	bytes  bool        // the body had some
 	events int         // dispatched so far
 }
 
@@ -204,8 +211,9 @@ var (
 )
 
 const (
-	refusalTime = 10 * time.Second // for reading the body of a refused response
-	refusalSize = 64 << 10         // of which so many bytes are read
+	refusalTime = 2 * time.Minute // for the body of a refused response without an open timeout
+	refusalSize = 64 << 10        // of which so many bytes are read
+	glanceTime  = time.Second     // for a body that cannot be a document
 	drainTime   = 100 * time.Millisecond
 	drainSize   = 64 << 10 // the rest of a completed response that is read to reuse its connection
 )
@@ -239,6 +247,14 @@ func (c *conn) startTimer(d time.Duration) {
 	}
 }
 
+// stopTimer stops the timer. If it has fired, the attempt ends.
+func (c *conn) stopTimer() {
+	if c.timer != nil && !c.timer.Stop() {
+		<-c.ctx.Done()
+	}
+	c.timer = nil // a stream may last for weeks without it
+}
+
 // openTimeout returns the time that the attempt has for getting response headers.
 func (c *conn) openTimeout() time.Duration {
 	timeout := c.cfg.openTimeout
@@ -259,13 +275,13 @@ func (c *conn) do(req *http.Request, id string) *outcome {
 	c.cfg.log(c.ctx, slog.LevelDebug, "sse: connecting", c.name, nil)
 	c.cfg.trace.request(req)
 	trip := roundtrip.New(c.cfg.httpClient)
+	if c.ownConn {
+		trip.OwnConnection()
+	}
 	idempotent := request.IsIdempotent(req.Method)
 	hasKey := request.HasIdempotencyKey(req.Header)
-	resp, err := trip.Do(req, !idempotent && !hasKey)
-	if c.timer != nil && !c.timer.Stop() {
-		<-c.ctx.Done() // the timer has fired; the switch below must see it
-	}
-	c.timer = nil // a stream may last for weeks without it
+	resp, err := trip.Do(req)
+	c.stopTimer()
 	var o *outcome
 	switch {
 	case c.ctx.Err() != nil:
@@ -296,12 +312,15 @@ func (c *conn) prepare(req *http.Request, id string) error {
 		req.Header.Set(header.LastEventID, id)
 	}
 	for _, f := range defaultHeaders {
+		if runtime.GOOS == "js" && f.Key != "Accept" {
+			continue // others cost a preflight, which servers made for EventSource refuse
+		}
 		if len(header.Keys(req.Header, f.Key)) == 0 {
 			req.Header.Set(f.Key, f.Value)
 		}
 	}
-	if c.cfg.prepare != nil {
-		if err := c.cfg.prepare(req); err != nil {
+	for _, f := range c.cfg.prepare {
+		if err := f(req); err != nil {
 			return fmt.Errorf("WithPrepare: %w", err)
 		}
 	}
@@ -324,26 +343,69 @@ func (c *conn) accept(resp *http.Response, src io.Reader, b body.Body) *outcome 
 		watchdog.Limit{Timeout: c.cfg.idleTimeout, Err: ErrIdleTimeout},
 		watchdog.Limit{Timeout: c.cfg.eventTimeout, Err: ErrEventTimeout},
 		func() { c.cancel(errTimeout) })
-	switch {
-	case resp.StatusCode == http.StatusNoContent:
+	if resp.StatusCode == http.StatusNoContent {
 		return &outcome{kind: noContent}
-	case isSuccess(resp) && isEventStream(resp.Header) && isDecodable(resp.Header):
+	}
+	c.startTimer(c.bodyTimeout())
+	text := body.NewRecorder(body.Decode(c.src, resp.Header))
+	view := *resp
+	view.Body = text
+	err := c.cfg.check(&view)
+	if err == nil && isDecodable(resp.Header) {
+		c.stopTimer()
+		c.opened = time.Now()
 		return &outcome{kind: accepted}
 	}
-	return c.refuse(resp)
+	return c.refuse(resp, text, err)
 }
 
-// refuse reads the start of a response that is not an event stream, in bounded time.
-func (c *conn) refuse(resp *http.Response) *outcome {
+// bodyTimeout returns the time for reading the body of a refused response.
+func (c *conn) bodyTimeout() time.Duration { return cmp.Or(c.openTimeout(), refusalTime) }
+
+// refuse reads the body of a response that is not an event stream, as far as it is worth
+// its time: a document to its end, and anything else for a second. The error is that of the
+// check.
+func (c *conn) refuse(resp *http.Response, text *body.Recorder, err error) *outcome {
 	limit := refusalSize
-	if isSuccess(resp) {
+	if resp.StatusCode/100 == 2 {
 		limit = c.cfg.maxEventSize
 	}
-	c.startTimer(refusalTime)
-	text, _ := io.ReadAll(io.LimitReader(body.Decode(c.src, resp.Header), int64(limit)))
+	glance := min(glanceTime, c.bodyTimeout())
+	isDocument := isDecodable(resp.Header) && isDocument(resp)
+	if !isDocument {
+		c.startTimer(glance)
+	}
+	text.ReadStart()
+	looksLikeStream := body.BeginsLikeStream(text.Bytes())
+	if looksLikeStream && isDocument {
+		c.startTimer(glance)
+	}
+	whole := text.ReadUpTo(limit)
 	refusal := newResponseError(c.name, resp)
-	refusal.Body = slices.Clip(text) // an abandoned Read may write behind it
+	refusal.Body, refusal.BodyTruncated = slices.Clip(text.Bytes()), !whole // an abandoned Read may write behind it
+	refusal.coding = err == nil
+	if _, ok := err.(*ResponseError); !ok {
+		refusal.Err = err
+	}
+	refusal.stream = looksLikeStream && resp.StatusCode/100 == 2 && refusal.Err == nil && isDecodable(resp.Header)
 	return &outcome{kind: kindOfStatus(resp.StatusCode), err: refusal}
+}
+
+// isDocument reports whether the body of resp has an end that is worth waiting for.
+func isDocument(resp *http.Response) bool {
+	t := header.MediaType(resp.Header)
+	return resp.ContentLength > 0 || t == "text/html" || t == "application/json" || strings.HasSuffix(t, "+json")
+}
+
+// CheckResponse is the default of [WithResponseCheck]. It returns an error, a
+// [*ResponseError] without a body, unless the status of resp is 200 to 203 or 206 and its
+// media type is text/event-stream. It does not read the body. The media type is extracted
+// as the Fetch standard does: of all Content-Type headers, the last valid type counts.
+func CheckResponse(resp *http.Response) error {
+	if isSuccess(resp) && isEventStream(resp.Header) {
+		return nil
+	}
+	return newResponseError(request.Name(resp.Request), resp)
 }
 
 // adopt takes a response to a request that the caller sent.
@@ -357,8 +419,15 @@ func (c *conn) adopt(resp *http.Response) *outcome {
 // only the time within Read, so that a slow consumer does not look like a silent server.
 func (c *conn) Read(b []byte) (int, error) {
 	c.reads.Begin()
+	if c.ctx.Err() != nil { // also if the reads never wait, whatever the body does
+		return 0, errCanceled
+	}
 	return c.endRead(c.src.Read(b))
 }
+
+// errCanceled ends the reading of an attempt whose context has ended. Its cause is the
+// reason; it may be io.EOF, which a parser must not see.
+var errCanceled = errors.New("sse: the attempt was canceled")
 
 // endRead is the part of Read after reading. As a part of Read itself, its variables would
 // be on the stack of each waiting stream, where a few bytes decide whether the runtime can
@@ -367,6 +436,7 @@ func (c *conn) Read(b []byte) (int, error) {
 //go:noinline
 func (c *conn) endRead(n int, err error) (int, error) {
 	c.reads.End()
+	c.bytes = c.bytes || n > 0
 	if err == io.EOF && c.adopted {
 		// Some packages cancel the request's context when the body ends. That is then a
 		// clean end and not a cancellation.
@@ -383,6 +453,13 @@ func (c *conn) cause() error {
 		return nil
 	}
 	return context.Cause(c.ctx)
+}
+
+// isGivenUp reports whether a timeout or Reconnect ended the attempt, whose connection may
+// be dead.
+func (c *conn) isGivenUp() bool {
+	cause := c.cause()
+	return cause == errTimeout || cause == errReconnect
 }
 
 // callerCause returns the cause if the caller's context or Close ended the attempt.
@@ -426,7 +503,7 @@ func (c *conn) unsendable(err error) *outcome {
 func (c *conn) failed(err error, redirect *http.Response) *outcome {
 	e := &attemptError{name: c.name, err: redact.Error(err)}
 	if redirect == nil {
-		return &outcome{kind: noResponse, err: e}
+		return &outcome{kind: kindOfFailure(err), err: e}
 	}
 	e.redirect = newResponseError(c.name, redirect)
 	return &outcome{kind: refused, err: e}
@@ -461,22 +538,37 @@ func (c *conn) close() {
 	}
 }
 
-func isSuccess(resp *http.Response) bool { return resp.StatusCode/100 == 2 }
-func isEventStream(h http.Header) bool   { return header.MediaType(h) == "text/event-stream" }
-func isDecodable(h http.Header) bool     { return header.ContentEncoding(h) == "" || header.IsGzip(h) }
+// isSuccess reports whether the status is one of an event stream, if the type is as well.
+func isSuccess(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case 200, 201, 202, 203, 206:
+		return true
+	}
+	return false
+}
+
+func isEventStream(h http.Header) bool { return header.MediaType(h) == "text/event-stream" }
+func isDecodable(h http.Header) bool   { return header.ContentEncoding(h) == "" || header.IsGzip(h) }
 
 // Errors of a stream or of an attempt. Test for them with [errors.Is].
 var (
 	// ErrOpenTimeout reports that the response headers did not arrive within
 	// [WithOpenTimeout] or the Timeout of the http.Client.
-	ErrOpenTimeout = errors.New("sse: timed out waiting for the response headers")
+	ErrOpenTimeout error = &timeoutError{"sse: timed out waiting for the response headers"}
 	// ErrIdleTimeout reports that no byte arrived within [WithIdleTimeout].
-	ErrIdleTimeout = errors.New("sse: timed out waiting for a byte")
+	ErrIdleTimeout error = &timeoutError{"sse: timed out waiting for a byte"}
 	// ErrEventTimeout reports that no event arrived within [WithEventTimeout].
-	ErrEventTimeout = errors.New("sse: timed out waiting for an event")
+	ErrEventTimeout error = &timeoutError{"sse: timed out waiting for an event"}
 	// ErrClosed reports that Close interrupted the stream.
 	ErrClosed = errors.New("sse: the stream was closed")
 )
+
+// A timeoutError is a [net.Error].
+type timeoutError struct{ text string }
+
+func (e *timeoutError) Error() string   { return e.text }
+func (e *timeoutError) Timeout() bool   { return true }
+func (e *timeoutError) Temporary() bool { return true }
 
 // A ResponseError reports a response that is not an event stream. Its message has the
 // status and not the body, which may repeat what was sent.
@@ -486,7 +578,12 @@ type ResponseError struct {
 	Body       []byte        // the start of the body: at most 64 KiB, for a 2xx at most the event limit
 	RetryAfter time.Duration // 0 if it is not given, past or malformed
 
-	name string
+	BodyTruncated bool  // the body was not read to its end
+	Err           error // of the function of WithResponseCheck, or nil
+
+	name   string
+	stream bool // the body begins like an event stream
+	coding bool // only the content encoding was refused
 }
 
 func newResponseError(name string, resp *http.Response) *ResponseError {
@@ -501,11 +598,18 @@ func newResponseError(name string, resp *http.Response) *ResponseError {
 func (e *ResponseError) Error() string {
 	text := strings.TrimSpace(strconv.Itoa(e.StatusCode) + " " + http.StatusText(e.StatusCode))
 	switch {
+	case e.Err != nil:
+		text += ": " + trimPrefix(e.Err)
+	case e.coding:
+		text += fmt.Sprintf(", but with the content encoding %.60q, which this package cannot decode", header.ContentEncoding(e.Header))
 	case e.StatusCode/100 != 2:
+	case header.MediaType(e.Header) == "":
+		text += ", but the content type is missing, where text/event-stream is expected"
 	case !isEventStream(e.Header):
 		text += fmt.Sprintf(", but the content is %.60q instead of text/event-stream", header.MediaType(e.Header))
-	default:
-		text += fmt.Sprintf(", but with the content encoding %.60q, which this package cannot decode", header.ContentEncoding(e.Header))
+	}
+	if e.stream {
+		text += "; the body begins like an event stream, which WithResponseCheck can accept"
 	}
 	if e.RetryAfter > 0 {
 		text += fmt.Sprintf("; retry after %v", e.RetryAfter)
@@ -513,16 +617,33 @@ func (e *ResponseError) Error() string {
 	return "sse: " + e.name + text
 }
 
+func (e *ResponseError) Unwrap() error { return e.Err }
+
+// LogValue implements [slog.LogValuer]. It leaves out headers, body and the words of the
+// caller's function.
+func (e *ResponseError) LogValue() slog.Value {
+	safe := *e
+	safe.Err = nil
+	return slog.StringValue(safe.Error())
+}
+
+// MarshalText is LogValue for encoders that do not use it.
+func (e *ResponseError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
+
 // An attemptError reports an attempt or a connection that failed, with the name of its
 // request.
 type attemptError struct {
 	name       string
 	err        error
 	unsendable bool           // the request could not be made
+	unsent     bool           // no server has received any attempt of the call
 	redirect   *ResponseError // the redirect that could not be followed, or nil
 }
 
 func (e *attemptError) Error() string { return "sse: " + e.name + trimPrefix(e.err) }
+
+// LogValue implements [slog.LogValuer]. It leaves out the words of the caller's functions.
+func (e *attemptError) LogValue() slog.Value { return logValue(e) }
 
 func (e *attemptError) Unwrap() []error {
 	if e.redirect != nil {

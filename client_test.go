@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -192,12 +193,12 @@ func TestRequestBody(t *testing.T) {
 		require.True(t, body.closed)
 	})
 	in(t, "without GetBody: not sent again once it was read", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a")}))
+		srv := NewServer(t, InOrder(Script{Answer(429)}, Script{Data("a")}))
 		req := srv.Post("/", "")
 		req.Body = &closer{Reader: strings.NewReader("once")}
 		_, err := read(client(srv).Fetch(req))
 		refusal := responseError(t, err)
-		require.Equal(t, 503, refusal.StatusCode)
+		require.Equal(t, 429, refusal.StatusCode)
 		require.Len(t, srv.Requests(), 1)
 	})
 }
@@ -210,7 +211,7 @@ func TestRequestBodyIsClosed(t *testing.T) {
 	}{
 		"completed":                    {script: Script{Data("[DONE]")}},
 		"refused":                      {script: Script{Answer(400)}},
-		"retried":                      {script: Script{Answer(503)}},
+		"retried":                      {script: Script{Answer(429)}},
 		"no response":                  {script: Script{Cut()}},
 		"WithPrepare fails":            {prepare: func(*http.Request, func()) error { return errInBand }},
 		"WithPrepare makes it invalid": {prepare: func(r *http.Request, _ func()) error { r.URL.Scheme = "ftp"; return nil }},
@@ -297,6 +298,36 @@ func TestMediaType(t *testing.T) {
 			require.Equal(t, []string{"a"}, got)
 		})
 	}
+	for _, tt := range []struct {
+		name   string
+		values []string // of the Content-Type headers
+		want   string   // the type of a refusal
+	}{
+		{name: "the last of two headers", values: []string{"text/plain", "text/event-stream"}},
+		{name: "the last of a list", values: []string{"text/html; charset=utf-8, text/event-stream; charset=utf-8"}},
+		{name: "before one that is not valid", values: []string{"text/event-stream", "charset=utf-8"}},
+		{name: "before */*", values: []string{"text/event-stream, */*"}},
+		{name: "not before another", values: []string{"text/event-stream", "text/plain"}, want: "text/plain"},
+		{name: "not within a quoted string", values: []string{`text/plain; x="a, text/event-stream"`}, want: "text/plain"},
+	} {
+		in(t, "the last valid type counts: "+tt.name, func(t *testing.T) {
+			var headers []string
+			for _, v := range tt.values {
+				headers = append(headers, "Content-Type", v)
+			}
+			srv := NewServer(t, InOrder(Script{Answer(200, headers...), Data("a", "[DONE]")}))
+			for _, open := range bothCalls(client(srv, doneEvent)) {
+				got, err := read(open(srv.Get("/")))
+				if tt.want != "" {
+					refusedWith(200)(t, err)
+					require.ErrorContains(t, err, fmt.Sprintf("the content is %q instead of text/event-stream", tt.want))
+					continue
+				}
+				require.NoError(t, err)
+				require.Equal(t, []string{"a"}, got)
+			}
+		})
+	}
 	for _, mediaType := range []string{"text/event-streams", "text/plain", "application/json; x=text/event-stream", "event-stream"} {
 		in(t, "refused "+mediaType, func(t *testing.T) {
 			srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", mediaType, "X-Id", "7"), Raw(`{"error":1}`)}))
@@ -305,8 +336,35 @@ func TestMediaType(t *testing.T) {
 			require.Equal(t, 200, refusal.StatusCode)
 			require.Equal(t, `{"error":1}`, string(refusal.Body))
 			require.Equal(t, "7", refusal.Header.Get("X-Id"))
-			require.ErrorContains(t, err, "sse: POST http://server.test/p: 200 OK, but the content is ")
-			require.ErrorContains(t, err, "instead of text/event-stream")
+			want := "type is missing, where text/event-stream is expected"
+			if name, _, _ := strings.Cut(mediaType, ";"); strings.Contains(name, "/") {
+				want = fmt.Sprintf("is %q instead of text/event-stream", name)
+			}
+			require.EqualError(t, err, "sse: POST http://server.test/p: 200 OK, but the content "+want)
+		})
+	}
+}
+
+// The status of an event stream is one that says that the body is the response.
+func TestStatus(t *testing.T) {
+	for _, code := range []int{200, 201, 202, 203, 206} {
+		in(t, fmt.Sprint("accepted ", code), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Answer(code, "Content-Type", "text/event-stream"), Data("a", "[DONE]")}))
+			for _, open := range bothCalls(client(srv, doneEvent)) {
+				got, err := read(open(srv.Get("/")))
+				require.NoError(t, err)
+				require.Equal(t, []string{"a"}, got)
+			}
+		})
+	}
+	for _, code := range []int{205, 207, 208, 226, 299, 300, 404} {
+		in(t, fmt.Sprint("refused ", code), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Answer(code, "Content-Type", "text/event-stream"), Data("a", "[DONE]")}))
+			for _, open := range bothCalls(client(srv, doneEvent)) {
+				_, err := open(srv.Get("/"))
+				refusedWith(code)(t, err)
+			}
+			require.Len(t, srv.Requests(), 2)
 		})
 	}
 }
@@ -330,19 +388,441 @@ func TestResponseError(t *testing.T) {
 		refusal = responseError(t, err)
 		require.Len(t, refusal.Body, 1000)
 	})
-	in(t, "a body that stalls costs a bounded time", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(400), Raw("so far"), Stall()}))
-		start := time.Now()
-		_, err := client(srv, sse.WithOpenTimeout(0)).Fetch(srv.Get("/"))
-		refusal := responseError(t, err)
-		require.Equal(t, "so far", string(refusal.Body))
-		require.Equal(t, 10*time.Second, time.Since(start))
-	})
 	in(t, "Retry-After is reported", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(429, "Retry-After", " 120 ")}))
 		_, err := client(srv).Fetch(srv.Get("/"))
 		refusal := responseError(t, err)
 		require.Equal(t, 2*time.Minute, refusal.RetryAfter)
+	})
+}
+
+// An error tells what happened and what to do.
+func TestWhatAnErrorTells(t *testing.T) {
+	const request = "sse: POST http://server.test/p: "
+	events := Data("1", "2", "3")
+	for _, tt := range []struct {
+		name      string
+		both      bool // of Fetch and Subscribe, otherwise of Fetch
+		scripts   []Script
+		dial      error
+		opts      []sse.Option
+		timeout   time.Duration
+		cause     error // of the timeout
+		want      string
+		is        error
+		status    int // of a ResponseError in the tree
+		body      string
+		truncated bool // the body
+	}{
+		{
+			name: "deadline while waiting to retry", both: true, scripts: []Script{{Answer(429, "Retry-After", "30")}},
+			timeout: 10 * time.Second, is: context.DeadlineExceeded, status: 429,
+			want: "context deadline exceeded, waiting to retry: POST http://server.test/p: 429 Too Many Requests; retry after 30s",
+		},
+		{
+			name: "cancellation while retrying", both: true, scripts: []Script{{Answer(429)}, {Stall()}},
+			timeout: 10 * time.Second, cause: errUserLeft, is: errUserLeft, status: 429,
+			want: "the user left, waiting to retry: POST http://server.test/p: 429 Too Many Requests",
+		},
+		{
+			name: "deadline while reading a refused body of a retry", both: true,
+			scripts: []Script{{Answer(429)}, {Answer(400, "Content-Type", "application/json"), Raw("{"), Stall()}},
+			timeout: 10 * time.Second, is: context.DeadlineExceeded, status: 429,
+			want: "context deadline exceeded, waiting to retry: POST http://server.test/p: 429 Too Many Requests",
+		},
+		{
+			name: "deadline without a failure before it", both: true, scripts: []Script{{Stall()}},
+			timeout: 10 * time.Second, is: context.DeadlineExceeded, want: "context deadline exceeded",
+		},
+		{
+			name: "deadline while reading after a retry", both: true, scripts: []Script{{Answer(429)}, {events, Stall()}},
+			timeout: 10 * time.Second, is: context.DeadlineExceeded, want: "context deadline exceeded",
+		},
+		{
+			name: "clean end without [DONE]", scripts: []Script{{events}}, opts: []sse.Option{doneEvent},
+			is: io.ErrUnexpectedEOF, want: request + "the response ended after 3 events without [DONE]",
+		},
+		{
+			name: "clean end in the middle of an event", scripts: []Script{{events, Raw("data: x")}},
+			is: io.ErrUnexpectedEOF, want: request + "the response ended after 3 events, in the middle of event 4",
+		},
+		{
+			name: "broken connection", scripts: []Script{{events, Raw("data: x\n"), Cut()}},
+			is: io.ErrUnexpectedEOF, want: request + "the connection broke after 3 events, in the middle of event 4: unexpected EOF",
+		},
+		{
+			name: "refusal by its status", both: true, scripts: []Script{{Answer(400), Raw("why")}},
+			status: 400, body: "why", want: request + "400 Bad Request",
+		},
+		{
+			name: "refusal by an unknown status", both: true, scripts: []Script{{Answer(499)}},
+			status: 499, want: request + "499",
+		},
+		{
+			name: "refusal by its media type", both: true, scripts: []Script{{Answer(200, "Content-Type", "application/json; a=b"), Raw("{}")}},
+			status: 200, body: "{}", want: request + `200 OK, but the content is "application/json" instead of text/event-stream`,
+		},
+		{
+			name: "refusal without a media type", both: true, scripts: []Script{{Answer(200), Raw("hello")}},
+			status: 200, body: "hello", want: request + "200 OK, but the content type is missing, where text/event-stream is expected",
+		},
+		{
+			name: "refusal by its encoding", both: true,
+			scripts: []Script{{Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "br"), Raw("xyz")}},
+			status:  200, body: "xyz", want: request + `200 OK, but with the content encoding "br", which this package cannot decode`,
+		},
+		{
+			name: "refusal with Retry-After", scripts: []Script{{Answer(429, "Retry-After", "90")}},
+			status: 429, want: request + "429 Too Many Requests; retry after 1m30s",
+		},
+		{
+			name: "refusal whose body is not whole", both: true, scripts: []Script{{Answer(400), Raw("so far"), Stall()}},
+			status: 400, body: "so far", truncated: true, want: request + "400 Bad Request",
+		},
+		{
+			name: "refusal of what looks like an event stream", both: true,
+			scripts: []Script{{Answer(200, "Content-Type", "application/json"), Raw("data: {}\n\n")}},
+			status:  200, body: "data: {}\n\n",
+			want: request + `200 OK, but the content is "application/json" instead of text/event-stream; ` +
+				"the body begins like an event stream, which WithResponseCheck can accept",
+		},
+		{
+			name: "refusal by WithResponseCheck", both: true, scripts: []Script{{Answer(200, "Retry-After", "5")}},
+			opts: []sse.Option{sse.WithResponseCheck(func(*http.Response) error { return errInBand })},
+			is:   errInBand, status: 200, want: request + "200 OK: in band; retry after 5s",
+		},
+		{
+			name: "unknown host", both: true, dial: errUnknownHost,
+			is: errUnknownHost, want: request + "lookup server.test: no such host",
+		},
+		{
+			name: "untrusted certificate", both: true, dial: errUntrusted,
+			is: errUntrusted, want: request + "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+		},
+	} {
+		for name, open := range map[string]func(*sse.Client, *http.Request, ...sse.Option) (*sse.Stream, error){
+			"Fetch": (*sse.Client).Fetch, "Subscribe": (*sse.Client).Subscribe,
+		} {
+			if name == "Subscribe" && !tt.both {
+				continue
+			}
+			in(t, name+", "+tt.name, func(t *testing.T) {
+				srv := NewServer(t, InOrder(append(tt.scripts, Script{Stall()})...))
+				req := srv.Post("/p?q=secret", "{}")
+				if tt.timeout != 0 {
+					ctx, cancel := context.WithTimeoutCause(t.Context(), tt.timeout, tt.cause)
+					defer cancel()
+					req = req.WithContext(ctx)
+				}
+				hc := failingDial(srv, func(int) error { return tt.dial })
+				s, err := open(client(srv, sse.WithHTTPClient(hc)), req, tt.opts...)
+				if tt.dial != nil {
+					require.Error(t, err, "of the call")
+				}
+				_, err = read(s, err)
+				require.EqualError(t, err, tt.want)
+				if tt.is != nil {
+					require.ErrorIs(t, err, tt.is)
+				}
+				if tt.status == 0 {
+					require.NotErrorAs(t, err, new(*sse.ResponseError))
+					return
+				}
+				refusal := responseError(t, err)
+				require.Equal(t, tt.status, refusal.StatusCode)
+				require.Equal(t, tt.body, string(refusal.Body))
+				require.Equal(t, tt.truncated, refusal.BodyTruncated)
+			})
+		}
+	}
+}
+
+// The body of a refusal is read to its end if it is a document, and otherwise for a second.
+func TestRefusedBody(t *testing.T) {
+	const json = "application/json"
+	const encoding = "Content-Encoding"
+	for _, tt := range []struct {
+		name      string
+		script    Script
+		opts      []sse.Option
+		want      time.Duration
+		body      string
+		truncated bool
+		stream    bool // the message says that it looks like one
+	}{
+		{
+			name: "JSON that takes its time", want: 90 * time.Second, body: "{}",
+			script: Script{Answer(200, "Content-Type", json), Raw("{"), Wait(90 * time.Second), Raw("}")},
+		},
+		{
+			name: "another kind of JSON", want: 90 * time.Second, body: "{}",
+			script: Script{Answer(400, "Content-Type", "Application/Problem+JSON; a=b"), Raw("{"), Wait(90 * time.Second), Raw("}")},
+		},
+		{
+			name: "JSON in gzip", want: 90 * time.Second, body: "{}",
+			script: Script{Answer(400, "Content-Type", json, encoding, "gzip"), Wait(90 * time.Second), Raw(zipped("{}"))},
+		},
+		{
+			name: "HTML that takes its time", want: 90 * time.Second, body: "<p>",
+			script: Script{Answer(502, "Content-Type", "text/html"), Raw("<"), Wait(90 * time.Second), Raw("p>")},
+		},
+		{
+			name: "text with a Content-Length", want: 90 * time.Second, body: "busy",
+			script: Script{Answer(400, "Content-Type", "text/plain", "Content-Length", "4"), Raw("bu"), Wait(90 * time.Second), Raw("sy")},
+		},
+		{
+			name: "JSON that stalls", want: 2 * time.Minute, body: "{", truncated: true,
+			script: Script{Answer(400, "Content-Type", json), Raw("{"), Stall()},
+		},
+		{
+			name: "JSON that stalls, with an open timeout", want: 3 * time.Second, body: "{", truncated: true,
+			script: Script{Answer(400, "Content-Type", json), Raw("{"), Stall()}, opts: []sse.Option{sse.WithOpenTimeout(3 * time.Second)},
+		},
+		{
+			name: "JSON that stalls, without an open timeout", want: 2 * time.Minute, body: "{", truncated: true,
+			script: Script{Answer(400, "Content-Type", json), Raw("{"), Stall()}, opts: []sse.Option{sse.WithOpenTimeout(0)},
+		},
+		{
+			name: "JSON that takes its time and stalls", want: 2 * time.Minute, body: "{", truncated: true,
+			script: Script{Answer(400, "Content-Type", json), Wait(90 * time.Second), Raw("{"), Stall()},
+		},
+		{
+			name: "JSON that is cut off", body: "{", truncated: true,
+			script: Script{Answer(400, "Content-Type", json), Raw("{"), Cut()},
+		},
+		{
+			name: "text without a Content-Length", want: time.Second, body: "busy", truncated: true,
+			script: Script{Answer(400, "Content-Type", "text/plain"), Raw("busy"), Stall()},
+		},
+		{
+			name: "text without a Content-Length that ends", want: 900 * time.Millisecond, body: "busy",
+			script: Script{Answer(400, "Content-Type", "text/plain"), Raw("bu"), Wait(900 * time.Millisecond), Raw("sy")},
+		},
+		{
+			name: "no type", want: time.Second, body: "busy", truncated: true,
+			script: Script{Answer(400), Raw("busy"), Stall()},
+		},
+		{
+			name: "no byte", want: time.Second, truncated: true,
+			script: Script{Answer(200, "Content-Type", "application/x-ndjson"), Stall()},
+		},
+		{
+			name: "a second is longer than the open timeout", want: 500 * time.Millisecond, body: "busy", truncated: true,
+			script: Script{Answer(400), Raw("busy"), Stall()}, opts: []sse.Option{sse.WithOpenTimeout(500 * time.Millisecond)},
+		},
+		{
+			name: "an event stream with a status of a refusal", want: time.Second, body: "busy", truncated: true,
+			script: Script{Answer(400, "Content-Type", "text/event-stream"), Raw("busy"), Stall()},
+		},
+		{
+			name: "an encoding that cannot be decoded", want: time.Second, body: "xyz", truncated: true,
+			script: Script{Answer(400, "Content-Type", json, encoding, "br"), Raw("xyz"), Stall()},
+		},
+		{
+			name: "an event stream that calls itself JSON", want: time.Second, body: "data: {}\n\n", truncated: true, stream: true,
+			script: Script{Answer(200, "Content-Type", json), Raw("data: {}\n\n"), Stall()},
+		},
+		{
+			name: "an event stream that calls itself JSON and begins late", want: 31 * time.Second, body: ": ping\n", truncated: true, stream: true,
+			script: Script{Answer(200, "Content-Type", json), Wait(30 * time.Second), Raw(": ping\n"), Stall()},
+		},
+		{
+			name: "an event stream without a type that begins late", want: time.Second, body: "event: x\n", truncated: true, stream: true,
+			script: Script{Answer(200), Wait(900 * time.Millisecond), Raw("event: x\n"), Stall()},
+		},
+		{
+			name: "an event stream with a status of a refusal that calls itself JSON", want: time.Second, body: "id: 1\n", truncated: true,
+			script: Script{Answer(400, "Content-Type", json), Raw("id: 1\n"), Stall()},
+		},
+		{
+			name: "an event stream with an encoding that it does not have", want: time.Second, body: "data: {}\n\n", truncated: true,
+			script: Script{Answer(200, "Content-Type", "text/event-stream", encoding, "br"), Raw("data: {}\n\n"), Stall()},
+		},
+		{
+			name: "64 KiB", body: strings.Repeat("x", 64<<10),
+			script: Script{Answer(400), Raw(strings.Repeat("x", 64<<10))},
+		},
+		{
+			name: "more than 64 KiB", body: strings.Repeat("x", 64<<10), truncated: true,
+			script: Script{Answer(400), Raw(strings.Repeat("x", 64<<10+1))},
+		},
+	} {
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(tt.script))
+			start := time.Now()
+			_, err := client(srv).Fetch(srv.Post("/", "{}"), tt.opts...)
+			require.Equal(t, tt.want, time.Since(start))
+			refusal := responseError(t, err)
+			require.Equal(t, tt.body, string(refusal.Body))
+			require.Equal(t, tt.truncated, refusal.BodyTruncated)
+			const stream = "; the body begins like an event stream, which WithResponseCheck can accept"
+			require.Equal(t, tt.stream, strings.HasSuffix(err.Error(), stream), "%v", err)
+		})
+	}
+}
+
+func TestCheckResponse(t *testing.T) {
+	for status, ok := range map[int]bool{
+		200: true, 201: true, 202: true, 203: true, 206: true,
+		204: false, 205: false, 226: false, 300: false, 404: false, 500: false,
+	} {
+		resp := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"text/event-stream"}}}
+		err := sse.CheckResponse(resp)
+		require.Equal(t, ok, err == nil, status)
+	}
+	resp := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"5"}}, Body: closeFunc{nil, nil}, Request: newGet("http://server.test/p?q=secret")}
+	err := sse.CheckResponse(resp)
+	require.EqualError(t, err, "sse: GET http://server.test/p: 503 Service Unavailable; retry after 5s")
+	require.Equal(t, 503, responseError(t, err).StatusCode)
+	require.Equal(t, 5*time.Second, responseError(t, err).RetryAfter)
+	resp = &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream", "text/plain"}}}
+	require.EqualError(t, sse.CheckResponse(resp), `sse: 200 OK, but the content is "text/plain" instead of text/event-stream`)
+	resp.Header = http.Header{"Content-Type": {"text/plain", "text/event-stream, */*"}}
+	require.NoError(t, sse.CheckResponse(resp))
+}
+
+func TestWithResponseCheck(t *testing.T) {
+	const json = "application/json"
+	acceptAll := sse.WithResponseCheck(func(*http.Response) error { return nil })
+	in(t, "accepts any status and media type", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(404, "Content-Type", "text/plain"), Data("a"), Wait(time.Hour), Data("b", "[DONE]")}))
+		for _, open := range bothCalls(client(srv, acceptAll, doneEvent)) {
+			got, err := read(open(srv.Get("/")))
+			require.NoError(t, err)
+			require.Equal(t, []string{"a", "b"}, got)
+		}
+	})
+	in(t, "refuses what CheckResponse accepts, with its error in the tree", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		check := sse.WithResponseCheck(func(resp *http.Response) error {
+			if resp.Header.Get("X-Feed") == "" {
+				return errInBand
+			}
+			return nil
+		})
+		for _, open := range bothCalls(client(srv, check)) {
+			_, err := open(srv.Get("/"))
+			require.EqualError(t, err, "sse: GET http://server.test/: 200 OK: in band")
+			require.ErrorIs(t, err, errInBand)
+			require.Equal(t, errInBand, responseError(t, err).Err)
+		}
+		require.Len(t, srv.Requests(), 2)
+		resp, err := srv.Client().Do(srv.Get("/"))
+		require.NoError(t, err)
+		_, err = sse.FromResponse(resp, check)
+		require.EqualError(t, err, "sse: GET http://server.test/: 200 OK: in band")
+	})
+	in(t, "an error of CheckResponse is that of the attempt", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(400), Raw("why")}))
+		_, err := client(srv, sse.WithResponseCheck(sse.CheckResponse)).Fetch(srv.Get("/"))
+		require.EqualError(t, err, "sse: GET http://server.test/: 400 Bad Request")
+		require.NoError(t, responseError(t, err).Err)
+		require.Equal(t, "why", string(responseError(t, err).Body))
+	})
+	in(t, "what it reads is kept", func(t *testing.T) {
+		for name, body := range map[string]string{"": `{"error":"busy"}`, "gzip": zipped(`{"error":"busy"}`)} {
+			srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", json, "Content-Encoding", name), Raw(body)}))
+			for _, n := range []int64{0, 1, 5, 100} {
+				read := -1
+				_, err := client(srv).Fetch(srv.Get("/"), sse.WithResponseCheck(func(resp *http.Response) error {
+					text, err := io.ReadAll(io.LimitReader(resp.Body, n))
+					require.NoError(t, err)
+					read = len(text)
+					return fmt.Errorf("%s: %w", text, errors.Join(errInBand, resp.Body.Close()))
+				}))
+				require.Equal(t, min(int(n), 16), read)
+				require.EqualError(t, err, "sse: GET http://server.test/: 200 OK: "+`{"error":"busy"}`[:read]+": in band")
+				require.Equal(t, `{"error":"busy"}`, string(responseError(t, err).Body))
+				require.False(t, responseError(t, err).BodyTruncated)
+			}
+		}
+	})
+	in(t, "reads under the open timeout", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", json), Raw("{"), Stall()}))
+		start := time.Now()
+		_, err := client(srv, sse.WithOpenTimeout(3*time.Second)).Fetch(srv.Get("/"), sse.WithResponseCheck(func(resp *http.Response) error {
+			_, err := io.ReadAll(resp.Body)
+			require.Error(t, err)
+			return errInBand
+		}))
+		require.Equal(t, 3*time.Second, time.Since(start))
+		require.ErrorIs(t, err, errInBand)
+		require.Equal(t, "{", string(responseError(t, err).Body))
+		require.True(t, responseError(t, err).BodyTruncated)
+	})
+	in(t, "the context ends while it reads", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", json), Raw("{"), Stall()}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := client(srv).Fetch(srv.Get("/").WithContext(ctx), sse.WithResponseCheck(func(resp *http.Response) error {
+			_, err := io.ReadAll(resp.Body)
+			return err
+		}))
+		require.Equal(t, context.DeadlineExceeded, err)
+	})
+	in(t, "is not called for 204", func(t *testing.T) {
+		srv := NewServer(t, InOrder(gone))
+		for _, open := range bothCalls(client(srv, sse.WithResponseCheck(func(*http.Response) error { return errInBand }))) {
+			_, err := read(open(srv.Get("/")))
+			require.NoError(t, err)
+		}
+	})
+	in(t, "nil restores CheckResponse", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", json), Data("a")}))
+		_, err := client(srv, acceptAll).Fetch(srv.Get("/"), sse.WithResponseCheck(nil))
+		refusedWith(200)(t, err)
+	})
+	in(t, "the status decides about a retry", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(429)}, Script{Answer(200)}))
+		checked := 0
+		_, err := client(srv, sse.WithResponseCheck(func(*http.Response) error { checked++; return errInBand })).Fetch(srv.Post("/", "{}"))
+		require.EqualError(t, err, "sse: gave up after 1 retry: POST http://server.test/: 200 OK: in band")
+		require.Equal(t, 2, checked)
+		require.Len(t, srv.Requests(), 2)
+	})
+	for name, answer := range map[string]Step{
+		"200 OK":        Answer(200, "Content-Type", json, "Content-Encoding", "br"),
+		"404 Not Found": Answer(404, "Content-Type", json, "Content-Encoding", "br"),
+	} {
+		in(t, "cannot accept an encoding that cannot be decoded: "+name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{answer, Raw("xyz")}))
+			_, err := client(srv, acceptAll).Fetch(srv.Get("/"))
+			require.EqualError(t, err, "sse: GET http://server.test/: "+name+`, but with the content encoding "br", which this package cannot decode`)
+			require.Equal(t, "xyz", string(responseError(t, err).Body))
+		})
+	}
+}
+
+// A program that asks for a timeout in the way of package net finds it.
+func TestTimeoutsAreNetErrors(t *testing.T) {
+	for _, timeout := range []error{sse.ErrOpenTimeout, sse.ErrIdleTimeout, sse.ErrEventTimeout} {
+		e, ok := errors.AsType[net.Error](timeout)
+		require.True(t, ok)
+		require.True(t, e.Timeout())
+		temporary, ok := errors.AsType[interface {
+			error
+			Temporary() bool
+		}](timeout)
+		require.True(t, ok)
+		require.True(t, temporary.Temporary())
+	}
+	in(t, "of a stream", func(t *testing.T) {
+		for want, opt := range map[error]sse.Option{
+			sse.ErrOpenTimeout:  sse.WithOpenTimeout(time.Second),
+			sse.ErrIdleTimeout:  sse.WithIdleTimeout(time.Second),
+			sse.ErrEventTimeout: sse.WithEventTimeout(time.Second),
+		} {
+			script := Script{Open(), Stall()}
+			if want == sse.ErrOpenTimeout {
+				script = Script{Stall()}
+			}
+			srv := NewServer(t, InOrder(script))
+			_, err := read(client(srv, opt, sse.WithMaxRetries(1)).Fetch(srv.Get("/")))
+			require.ErrorIs(t, err, want)
+			e, ok := errors.AsType[net.Error](err)
+			require.True(t, ok)
+			require.True(t, e.Timeout())
+		}
 	})
 }
 
@@ -365,6 +845,33 @@ func TestContentEncoding(t *testing.T) {
 		got, err := read(s, nil)
 		require.Equal(t, []string{"a", "b"}, got)
 		require.ErrorIs(t, err, sse.ErrIdleTimeout)
+	})
+	in(t, "gzip, a member for each event", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{
+			Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "gzip"),
+			Raw(zipped("data: a\n\n")), Wait(time.Minute), Raw(zipped("data: b\n\n")), Wait(time.Minute),
+		}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		start := time.Now()
+		require.True(t, s.Next())
+		require.Equal(t, "a", s.Event().Data)
+		require.Zero(t, time.Since(start))
+		require.True(t, s.Next())
+		require.Equal(t, "b", s.Event().Data)
+		require.Equal(t, time.Minute, time.Since(start))
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+		require.Equal(t, 2*time.Minute, time.Since(start))
+	})
+	in(t, "gzip that is cut off in the header of a member", func(t *testing.T) {
+		member := zipped("data: a\n\n")
+		srv := NewServer(t, InOrder(Script{
+			Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "gzip"), Raw(member), Raw(member[:5]),
+		}))
+		got, err := read(client(srv).Fetch(srv.Get("/")))
+		require.Equal(t, []string{"a"}, got)
+		require.ErrorIs(t, truncatedError(t, err), io.ErrUnexpectedEOF)
 	})
 	in(t, "gzip, up to its end", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "x-gzip"), Raw(zipped("data: a\n\n"))}))
@@ -400,6 +907,22 @@ func TestContentEncoding(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "gzip", "Content-Encoding", "br"), Raw("xyz")}))
 		_, err := read(client(srv).Fetch(srv.Get("/")))
 		require.ErrorContains(t, err, `the content encoding "gzip,br"`)
+	})
+	for _, encoding := range []string{"none", "utf-8", "chunked", "identity, identity", "8bit", ""} {
+		in(t, fmt.Sprintf("%q is not a coding", encoding), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", encoding), Data("a", "[DONE]")}))
+			for _, open := range bothCalls(client(srv, doneEvent)) {
+				got, err := read(open(srv.Get("/")))
+				require.NoError(t, err)
+				require.Equal(t, []string{"a"}, got)
+			}
+		})
+	}
+	in(t, "a word that is not a coding beside gzip", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "gzip, none"), Raw(zipped("data: a\n\n"))}))
+		got, err := read(client(srv).Fetch(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
 	})
 	in(t, "identity", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "Identity"), Data("a")}))
@@ -503,6 +1026,19 @@ func TestRedirectToAnotherOrigin(t *testing.T) {
 		require.NoError(t, err)
 		for _, key := range []string{"Authorization", "Cookie", "X-Api-Key", "Referer"} {
 			require.Empty(t, srv.Requests()[1].Header.Get(key), key)
+		}
+	})
+	in(t, "a host that is the same only when Unicode case is folded", func(t *testing.T) {
+		for _, host := range []string{"\u212aelvin.test", "%E2%84%AAelvin.test"} { // K is the Kelvin sign
+			srv := NewServer(t, InOrder(Script{Answer(302, "Location", "http://"+host+"/b")}, Script{Data("a")}))
+			req := withSecrets(srv.Get("/a"))
+			req.URL.Host = "kelvin.test"
+			_, err := read(client(srv).Fetch(req))
+			require.NoError(t, err)
+			require.Len(t, srv.Requests(), 2)
+			for _, key := range []string{"Authorization", "Cookie", "X-Api-Key", "Referer"} {
+				require.Empty(t, srv.Requests()[1].Header.Get(key), key)
+			}
 		}
 	})
 	in(t, "does not send the caller's Host", func(t *testing.T) {
@@ -707,6 +1243,11 @@ func TestFromResponse(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, got)
 	})
+	in(t, "a 204 response is truncated if a completion is configured", func(t *testing.T) {
+		_, err := sse.FromResponse(&http.Response{StatusCode: 204}, doneEvent)
+		require.EqualError(t, err, "sse: the response ended after 0 events without [DONE]")
+		require.True(t, truncatedError(t, err).Clean)
+	})
 	in(t, "refuses a response that is not an event stream and closes it", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "3"), Raw("busy")}))
 		resp, err := srv.Client().Do(srv.Get("/"))
@@ -729,7 +1270,7 @@ func TestFromResponse(t *testing.T) {
 		start := time.Now()
 		_, err := sse.FromResponse(resp)
 		refusedWith(503)(t, err)
-		require.Equal(t, 10*time.Second, time.Since(start))
+		require.Equal(t, time.Second, time.Since(start))
 	})
 	in(t, "the context of the request ends while a refused body is read", func(t *testing.T) {
 		r, _ := io.Pipe()
@@ -737,7 +1278,7 @@ func TestFromResponse(t *testing.T) {
 		resp := response(r)
 		resp.StatusCode = 503
 		resp.Request = new(http.Request).WithContext(ctx)
-		time.AfterFunc(time.Second, cancel)
+		time.AfterFunc(500*time.Millisecond, cancel)
 		_, err := sse.FromResponse(resp)
 		require.Equal(t, context.Canceled, err)
 	})
@@ -747,7 +1288,7 @@ func TestFromResponse(t *testing.T) {
 		require.NoError(t, err)
 		_, err = read(sse.FromResponse(resp))
 		truncatedError(t, err)
-		require.ErrorContains(t, err, "sse: GET http://server.test/p: truncated")
+		require.ErrorContains(t, err, "sse: GET http://server.test/p: the connection broke after 1 event: unexpected EOF")
 	})
 	in(t, "keeps reading the body that it was given", func(t *testing.T) {
 		resp := response(io.NopCloser(strings.NewReader("data: a\n\n")))
@@ -796,6 +1337,9 @@ var (
 	_ func(*sse.Stream)                                        = (*sse.Stream).Reconnect
 	_ func(*sse.Stream) error                                  = (*sse.Stream).Close
 	_ func(sse.Source) iter.Seq2[struct{}, error]              = sse.Decode[struct{}]
+	_ func(*http.Response) error                               = sse.CheckResponse
+	_ func(error) bool                                         = sse.NotSent
+	_ func(error) bool                                         = sse.Retryable
 	_ sse.Source                                               = (*sse.Stream)(nil)
 	_ sse.Source                                               = (*sse.Parser)(nil)
 
@@ -812,6 +1356,7 @@ var (
 		sse.WithIdleTimeout(time.Second),
 		sse.WithEventTimeout(time.Second),
 		sse.WithMaxEventSize(1),
+		sse.WithResponseCheck(func(*http.Response) error { return nil }),
 		sse.WithDone("a", "b"),
 		sse.WithTerminator(func(sse.Event) bool { return false }),
 		sse.WithEventError(func(sse.Event) error { return nil }),
@@ -829,8 +1374,8 @@ var (
 	_ = sse.Event{Type: "", Data: "", ID: ""}
 	_ = sse.Attempt{Number: 1, LastEventID: "", Err: nil, Retry: true, Delay: time.Second, Events: 0, Elapsed: 0}
 
-	_ error = &sse.ResponseError{StatusCode: 1, Header: http.Header{}, Body: []byte{}, RetryAfter: time.Second}
-	_ error = &sse.TruncatedError{Partial: sse.Event{}, LastEventID: "", Events: 0, Err: nil, Ignored: nil}
+	_ error = &sse.ResponseError{StatusCode: 1, Header: http.Header{}, Body: []byte{}, RetryAfter: time.Second, BodyTruncated: true, Err: nil}
+	_ error = &sse.TruncatedError{Partial: sse.Event{}, LastEventID: "", Events: 0, Err: nil, Clean: true, Ignored: nil}
 	_ error = &sse.EventError{Event: sse.Event{}, Err: nil}
 	_ error = &sse.DecodeError{Event: sse.Event{}, Err: nil}
 	_       = []error{sse.ErrEventTooLarge, sse.ErrIdleTimeout, sse.ErrEventTimeout, sse.ErrOpenTimeout, sse.ErrClosed}

@@ -2,6 +2,7 @@ package sse_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -267,6 +268,88 @@ func ExampleResponseError() {
 		fmt.Printf("%d, retry after %v: %s", refusal.StatusCode, refusal.RetryAfter, refusal.Body)
 	}
 	// Output: 429, retry after 1h0m0s: quota used up
+}
+
+// Some services respond with JSON although the request asks for a stream. The check
+// decodes such a response, and the program takes it as what it is.
+func ExampleWithResponseCheck() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"text":"Good morning!"}`)
+	}))
+	defer srv.Close()
+
+	var complete struct{ Text string }
+	isComplete := errors.New("the response is complete")
+	stream, err := sse.Fetch(newGet(srv.URL), sse.WithResponseCheck(func(resp *http.Response) error {
+		if resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Type") == "application/json" {
+			// The time for this is limited by WithOpenTimeout.
+			if err := json.NewDecoder(resp.Body).Decode(&complete); err != nil {
+				return err
+			}
+			return isComplete
+		}
+		return sse.CheckResponse(resp)
+	}))
+	if errors.Is(err, isComplete) {
+		fmt.Println(complete.Text)
+		return
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range stream.Events() {
+		fmt.Print(event.Data, err)
+	}
+	// Output: Good morning!
+}
+
+// A check can accept the stream of a server that names its media type wrongly.
+func ExampleCheckResponse() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		fmt.Fprint(w, "data: hello\n\n")
+	}))
+	defer srv.Close()
+
+	stream, err := sse.Fetch(newGet(srv.URL), sse.WithResponseCheck(func(resp *http.Response) error {
+		if resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Type") == "text/plain" {
+			return nil
+		}
+		return sse.CheckResponse(resp)
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range stream.Events() {
+		fmt.Println(event.Data, err)
+	}
+	// Output: hello <nil>
+}
+
+// A job queue asks whether to run a job again. Fetch has not retried the request, since
+// the server may have processed it.
+func ExampleRetryable() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status := http.StatusBadRequest
+		if r.URL.Path == "/busy" {
+			status = http.StatusServiceUnavailable
+		}
+		w.WriteHeader(status)
+	}))
+	defer srv.Close()
+
+	for _, path := range []string{"/busy", "/wrong"} {
+		req, err := http.NewRequest(http.MethodPost, srv.URL+path, strings.NewReader("{}"))
+		if err != nil {
+			log.Fatal(err)
+		}
+		_, err = sse.Fetch(req)
+		fmt.Printf("%s: may succeed later: %t, was certainly not sent: %t\n", path, sse.Retryable(err), sse.NotSent(err))
+	}
+	// Output:
+	// /busy: may succeed later: true, was certainly not sent: false
+	// /wrong: may succeed later: false, was certainly not sent: false
 }
 
 // The response ends in the middle of its second event.

@@ -1,10 +1,15 @@
 package sse_test
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +83,30 @@ var failOnError = sse.WithEventError(func(e sse.Event) error {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// failingDial returns a client for srv that gets the error of fail instead of the nth
+// connection, counted from 0, unless it is nil.
+func failingDial(srv *Server, fail func(n int) error) *http.Client {
+	transport := srv.Client().Transport.(*http.Transport).Clone()
+	transport.DisableKeepAlives = true
+	dial := transport.DialContext
+	n := -1
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		n++
+		if err := fail(n); err != nil {
+			return nil, err
+		}
+		return dial(ctx, network, addr)
+	}
+	return &http.Client{Transport: transport}
+}
+
+// Errors of dialing.
+var (
+	errRefused     = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	errUnknownHost = &net.DNSError{Err: "no such host", Name: "server.test", IsNotFound: true}
+	errUntrusted   = &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+)
 
 // response returns an event stream that comes from no server.
 func response(body io.ReadCloser) *http.Response {

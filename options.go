@@ -6,24 +6,28 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/fetchsse/sse/internal/header"
+	"github.com/fetchsse/sse/internal/redact"
 )
 
 // An Option changes a default of [NewClient], [Client.Fetch], [Client.Subscribe],
 // [FromResponse] or [NewParser]. The options of NewClient are the defaults of its calls;
 // the options of a call override them. An invalid value is an error of the call that uses
-// it. A nil function, client, set of hooks or logger restores the default.
+// it. A nil function, client, set of hooks or logger restores the default. Of options that
+// are given several times, the last one counts unless their documentation says otherwise:
+// the functions of WithPrepare, WithTrace, WithEventError and WithTerminator are all called.
 type Option func(*config)
 
 type config struct {
 	// The request.
 	httpClient  *http.Client
 	headers     []header.Field
-	prepare     func(*http.Request) error
+	prepare     []func(*http.Request) error
 	resume      func(context.Context, Attempt) (*http.Request, error)
 	lastEventID string
 
@@ -38,13 +42,14 @@ type config struct {
 	eventTimeout time.Duration
 	maxEventSize int
 
-	// Events that end a stream.
+	// Responses and events that end a stream.
+	check      func(*http.Response) error
 	done       []string
-	terminator func(Event) bool
-	eventError func(Event) error
+	terminator []func(Event) bool
+	eventError []func(Event) error
 
 	// Observers.
-	trace  *Trace
+	trace  traces
 	logger *slog.Logger
 }
 
@@ -52,7 +57,8 @@ type config struct {
 func newConfig(opts ...Option) *config {
 	c := &config{
 		openTimeout:  2 * time.Minute,
-		maxEventSize: 16 << 20,
+		check:        CheckResponse,
+		maxEventSize: 32 << 20,
 	}
 	for _, o := range opts {
 		if o != nil {
@@ -85,7 +91,7 @@ func (c *config) validate() error {
 		}
 	}
 	switch {
-	case !header.IsValue(c.lastEventID):
+	case !isSendable(c.lastEventID):
 		return fmt.Errorf("sse: WithLastEventID: %w", errUnsendableID)
 	case c.maxRetries != nil && *c.maxRetries < 0:
 		return fmt.Errorf("sse: WithMaxRetries: %d is negative; give a count, or 0 for no retry", *c.maxRetries)
@@ -96,7 +102,27 @@ func (c *config) validate() error {
 }
 
 // completes reports whether an event completes the stream.
-func (c *config) completes() bool { return len(c.done) > 0 || c.terminator != nil }
+func (c *config) completes() bool { return len(c.done) > 0 || len(c.terminator) > 0 }
+
+// completion names the completion event for messages, or returns "" if there is none.
+func (c *config) completion() string {
+	switch {
+	case len(c.done) == 1 && len(c.terminator) == 0:
+		return redact.Bound(c.done[0])
+	case c.completes():
+		return "the completion event"
+	}
+	return ""
+}
+
+// combine returns earlier with f at its end, or nothing if f is nil: that takes the earlier
+// ones back.
+func combine[F any](earlier []F, f F, isNil bool) []F {
+	if isNil {
+		return nil
+	}
+	return append(slices.Clip(earlier), f)
+}
 
 // WithHTTPClient sends requests with hc in place of [http.DefaultClient]. Each attempt
 // uses a copy of hc, which is never changed. The Timeout of hc limits the wait for the
@@ -114,9 +140,10 @@ func WithHeader(key, value string) Option {
 // WithPrepare calls f with the request of every attempt just before it is sent, for
 // example to set a fresh token or a signature. The request is a copy for this attempt,
 // and its context ends with the attempt. If f returns an error, the stream ends unless
-// [WithRetryPolicy] continues.
+// [WithRetryPolicy] continues. Given several times, all functions are called in order, up
+// to the first error.
 func WithPrepare(f func(*http.Request) error) Option {
-	return func(c *config) { c.prepare = f }
+	return func(c *config) { c.prepare = combine(c.prepare, f, f == nil) }
 }
 
 // WithResume calls f for the request of every attempt after the first. By default, the
@@ -129,9 +156,10 @@ func WithPrepare(f func(*http.Request) error) Option {
 // after a break, with the waits of a subscription and the two retries of Fetch.
 //
 // If f returns nil and no error, there is nothing to resume. If no response has been
-// accepted yet, the first request is then sent again where that is safe. Otherwise the
-// stream ends with the error of the break, or cleanly after a clean end. If f returns an
-// error, the stream ends unless [WithRetryPolicy] continues.
+// accepted yet, the first request is then sent again where that is safe, or where only
+// [WithRetryPolicy] has decided to retry. Otherwise the stream ends with the error of the
+// break, or cleanly after a clean end. If f returns an error, the stream ends unless
+// [WithRetryPolicy] continues.
 func WithResume(f func(context.Context, Attempt) (*http.Request, error)) Option {
 	return func(c *config) { c.resume = f }
 }
@@ -143,9 +171,10 @@ func WithLastEventID(id string) Option {
 	return func(c *config) { c.lastEventID = id }
 }
 
-// WithBackOff takes the waits between attempts without progress from the policy that f
-// returns. It calls f once for each stream and resets the policy when an outage begins.
-// No such wait is shorter than 100 ms, and [backoff.Stop] ends the stream.
+// WithBackOff takes the waits between attempts without progress, and all waits if the
+// server has not set a reconnection time, from the policy that f returns. It calls f once
+// for each stream and resets the policy after progress; see [WithMaxRetries]. No such wait
+// is shorter than 100 ms, and [backoff.Stop] ends the stream.
 //
 // The default is exponential: 1 s to 30 s, doubling, with 50 % of jitter and no limit of
 // time. A policy of [backoff.NewExponentialBackOff] stops after 15 minutes by default.
@@ -155,16 +184,20 @@ func WithBackOff(f func() backoff.BackOff) Option {
 
 // WithRetryPolicy calls f after every failure, and when a response of a subscription has
 // ended, to decide whether there is another attempt and after which wait. Its [Attempt] has
-// the default decision, which f can override. It is not called for cancellation, Close,
-// Reconnect, completion, status 204 and a [WithResume] function without a request. To renew
-// a token after a 401, let f continue once and [WithPrepare] set the new token.
+// the default decision, which f can override: it may retry an unknown host, or start
+// attempts less than 100 ms apart. It is not called for cancellation, Close, Reconnect,
+// completion, status 204 and a [WithResume] function without a request. To renew a token
+// after a 401, let f continue once and [WithPrepare] set the new token.
 func WithRetryPolicy(f func(Attempt) (time.Duration, bool)) Option {
 	return func(c *config) { c.retryPolicy = f }
 }
 
-// WithMaxRetries limits the consecutive retries and reconnects without progress, that is,
-// without an event. The default is 2 for Fetch and no limit for Subscribe. With 0 there is
-// no retry and no reconnect.
+// WithMaxRetries limits the consecutive retries and reconnects without progress. A
+// connection makes progress with an event after which the last event ID differs from the
+// one that was sent, or with any event where there are no IDs; if it brings bytes and lasts
+// 10 seconds; or if its response sets retry and ends cleanly. The same event after every
+// reconnect is not progress. The default is 2 for Fetch and no limit for Subscribe. With 0
+// there is no retry and no reconnect.
 func WithMaxRetries(n int) Option {
 	return func(c *config) { c.maxRetries = &n }
 }
@@ -191,40 +224,62 @@ func WithEventTimeout(d time.Duration) Option {
 }
 
 // WithMaxEventSize limits the bytes of one block, including its comments and ignored
-// lines. The default is 16 MiB and the minimum 1. The error is [ErrEventTooLarge].
+// lines. The default is 32 MiB and the minimum 1. The error is [ErrEventTooLarge].
 func WithMaxEventSize(n int) Option {
 	return func(c *config) { c.maxEventSize = n }
 }
 
-// WithDone completes the stream at an event whose data is exactly one of these strings,
-// such as "[DONE]". The event is not delivered. At the end of the response it counts even
-// if its blank line is missing. A stream that ends without it is truncated.
+// WithResponseCheck calls f in place of [CheckResponse] to decide at the headers whether a
+// response is the event stream. It is not called for status 204. It may call CheckResponse
+// for a part of the decision, and accept any status or media type.
+//
+// If f returns an error, the attempt ends with a [*ResponseError] that has the error as its
+// Err. Before that, f may read the body, for example a JSON response, in the time of
+// [WithOpenTimeout]; the ResponseError has what it read in its Body. It must not read the
+// body of a response that it accepts. Decoding of the content encoding is done for it.
+func WithResponseCheck(f func(*http.Response) error) Option {
+	return func(c *config) {
+		if c.check = f; f == nil {
+			c.check = CheckResponse
+		}
+	}
+}
+
+// WithDone completes the stream at an event whose data is one of these strings, such as
+// "[DONE]". White space around them does not count. The event is not delivered. At the end
+// of the response it counts even if its blank line is missing. A stream that ends without
+// it is truncated.
 //
 // Next then waits up to 100 ms for the end of the response, so that the connection can be
 // reused. WithDone without arguments takes an earlier one back.
 func WithDone(data ...string) Option {
-	return func(c *config) { c.done = slices.Clone(data) }
+	done := slices.Clone(data)
+	for i := range done {
+		done[i] = strings.TrimSpace(done[i])
+	}
+	return func(c *config) { c.done = done }
 }
 
 // WithTerminator completes the stream at the first event for which f returns true. The
 // event is delivered. A stream that ends without it is truncated. The following call of
 // Next, or leaving the loop at the event, waits for the end of the response as with
-// [WithDone].
+// [WithDone]. Given several times, any of the functions completes the stream.
 func WithTerminator(f func(Event) bool) Option {
-	return func(c *config) { c.terminator = f }
+	return func(c *config) { c.terminator = combine(c.terminator, f, f == nil) }
 }
 
 // WithEventError ends the stream with an [*EventError] at the first event for which f
 // returns an error. The event is in the error and is not delivered. WithDone sees an event
 // before f does, and WithTerminator sees it afterwards. If [WithRetryPolicy] continues, the
-// next attempt resumes after the event.
+// next attempt resumes after the event. Given several times, all functions are called in
+// order, up to the first error.
 func WithEventError(f func(Event) error) Option {
-	return func(c *config) { c.eventError = f }
+	return func(c *config) { c.eventError = combine(c.eventError, f, f == nil) }
 }
 
-// WithTrace calls the hooks of t.
+// WithTrace calls the hooks of t. Given several times, the hooks of all are called in order.
 func WithTrace(t *Trace) Option {
-	return func(c *config) { c.trace = t }
+	return func(c *config) { c.trace = combine(c.trace, t, t == nil) }
 }
 
 // WithLogger logs the life of connections to l: connecting at level debug; connected,
@@ -257,7 +312,8 @@ type Trace struct {
 
 	// Disconnect is called when a connection has ended: with nil after completion or a
 	// clean end, and with the reason otherwise. If [WithDone] or [WithTerminator] is
-	// given, a response that ends without completion is a [*TruncatedError]. It is not
+	// given, a response that ends without completion is a [*TruncatedError], as is one
+	// that ends in the middle of an event, or that has text and no event. It is not
 	// called for an attempt whose response was not accepted; see [Trace.Wait].
 	Disconnect func(err error)
 

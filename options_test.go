@@ -1,8 +1,12 @@
 package sse_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +33,8 @@ func TestInvalidOption(t *testing.T) {
 		{sse.WithHeader("Authorization: Bearer x", ""), "sse: WithHeader: a header name has a character that is not allowed in one"},
 		{sse.WithHeader("Authorization", "secret\n"), "sse: WithHeader: the value for Authorization has a control character"},
 		{sse.WithHeader("X-A", "\x7f"), "sse: WithHeader: the value for X-A has a control character"},
-		{sse.WithLastEventID("a\nb"), "sse: WithLastEventID: the last event ID has a control character, so no header can carry it"},
+		{sse.WithLastEventID(strings.Repeat("x", 8<<10+1)), "sse: WithLastEventID: the last event ID has a control character or more than 8 KiB, so no header can carry it"},
+		{sse.WithLastEventID("a\nb"), "sse: WithLastEventID: the last event ID has a control character or more than 8 KiB, so no header can carry it"},
 		{sse.WithBackOff(func() backoff.BackOff { return nil }), "sse: WithBackOff: the function returned nil"},
 		{
 			sse.WithBackOff(func() backoff.BackOff { return &backoff.ExponentialBackOff{} }),
@@ -92,6 +97,136 @@ func TestOptionsOfClientAndCall(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"a", "[DONE]", "b", ""}, got)
 	})
+}
+
+// Functions that are given several times are all asked, the client's before the call's.
+func TestOptionsCombine(t *testing.T) {
+	var asked []string
+	ask := func(name string) { asked = append(asked, name) }
+	twice := func(option func(name string) sse.Option) (client, call sse.Option) {
+		return option("client"), option("call")
+	}
+	in(t, "WithPrepare", func(t *testing.T) {
+		asked = nil
+		srv := NewServer(t, InOrder(gone))
+		a, b := twice(func(name string) sse.Option {
+			return sse.WithPrepare(func(r *http.Request) error {
+				ask(name + r.Header.Get("X-Prepared"))
+				r.Header.Set("X-Prepared", " after "+name)
+				return nil
+			})
+		})
+		_, err := read(client(srv, a).Fetch(srv.Get("/"), b))
+		require.NoError(t, err)
+		require.Equal(t, []string{"client", "call after client"}, asked)
+		require.Equal(t, "after call", srv.Requests()[0].Header.Get("X-Prepared"))
+	})
+	in(t, "WithPrepare, up to the first error", func(t *testing.T) {
+		asked = nil
+		srv := NewServer(t, InOrder(gone))
+		a, b := twice(func(name string) sse.Option {
+			return sse.WithPrepare(func(*http.Request) error { ask(name); return errors.New(name) })
+		})
+		_, err := client(srv, a).Fetch(srv.Get("/"), b)
+		require.EqualError(t, err, "sse: GET http://server.test/: WithPrepare: client")
+		require.Equal(t, []string{"client"}, asked)
+		require.Empty(t, srv.Requests())
+	})
+	in(t, "WithTrace", func(t *testing.T) {
+		asked = nil
+		srv := NewServer(t, InOrder(Script{Raw(": c\nx\n"), Data("a"), Cut()}, gone))
+		a, b := twice(func(name string) sse.Option {
+			return sse.WithTrace(&sse.Trace{
+				Request:    func(*http.Request) { ask(name + " request") },
+				Open:       func(*http.Response) { ask(name + " open") },
+				Comment:    func(string) { ask(name + " comment") },
+				Ignored:    func(string) { ask(name + " ignored") },
+				Disconnect: func(error) { ask(name + " disconnect") },
+				Wait:       func(sse.Attempt) { ask(name + " wait") },
+			})
+		})
+		_, err := read(client(srv, a, sse.WithTrace(&sse.Trace{})).Subscribe(srv.Get("/"), b))
+		require.NoError(t, err)
+		var want []string
+		for _, hook := range []string{"request", "open", "comment", "ignored", "disconnect", "wait", "request"} {
+			want = append(want, "client "+hook, "call "+hook)
+		}
+		require.Equal(t, want, asked)
+	})
+	in(t, "WithEventError, up to the first error", func(t *testing.T) {
+		asked = nil
+		srv := NewServer(t, InOrder(Script{Data("a", "b", "c")}))
+		a, b := twice(func(name string) sse.Option {
+			return sse.WithEventError(func(e sse.Event) error {
+				ask(name + " " + e.Data)
+				if e.Data == "b" && name == "call" || e.Data == "c" {
+					return errors.New(name)
+				}
+				return nil
+			})
+		})
+		_, err := read(client(srv, a).Fetch(srv.Get("/"), b))
+		require.EqualError(t, err, "sse: GET http://server.test/: error event: call")
+		require.Equal(t, []string{"client a", "call a", "client b", "call b"}, asked)
+
+		srv = NewServer(t, InOrder(Script{Data("c")}))
+		asked = nil
+		_, err = read(client(srv, a).Fetch(srv.Get("/"), b))
+		require.EqualError(t, err, "sse: GET http://server.test/: error event: client")
+		require.Equal(t, []string{"client c"}, asked)
+	})
+	in(t, "WithTerminator, any of them", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "b", "c")}))
+		terminator := func(data string) sse.Option {
+			return sse.WithTerminator(func(e sse.Event) bool { return e.Data == data })
+		}
+		for _, pair := range [][2]string{{"b", "c"}, {"c", "b"}} {
+			got, err := read(client(srv, terminator(pair[0])).Fetch(srv.Get("/"), terminator(pair[1])))
+			require.NoError(t, err)
+			require.Equal(t, []string{"a", "b"}, got)
+		}
+		_, err := read(client(srv, terminator("x")).Fetch(srv.Get("/"), terminator("y")))
+		truncatedError(t, err)
+	})
+	in(t, "nil takes back the earlier ones and not the later ones", func(t *testing.T) {
+		asked = nil
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		options := func(name string) []sse.Option {
+			return []sse.Option{
+				sse.WithPrepare(func(*http.Request) error { ask(name + " prepare"); return nil }),
+				sse.WithTrace(&sse.Trace{Open: func(*http.Response) { ask(name + " open") }}),
+				sse.WithEventError(func(sse.Event) error { ask(name + " event error"); return nil }),
+				sse.WithTerminator(func(sse.Event) bool { ask(name + " terminator"); return true }),
+			}
+		}
+		none := []sse.Option{sse.WithPrepare(nil), sse.WithTrace(nil), sse.WithEventError(nil), sse.WithTerminator(nil)}
+		_, err := read(client(srv, options("client")...).Fetch(srv.Get("/"), append(none, options("call")...)...))
+		require.NoError(t, err)
+		require.Equal(t, []string{"call prepare", "call open", "call event error", "call terminator"}, asked)
+	})
+	in(t, "calls do not share what is theirs", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		c := client(srv, failOnError, failOnError, failOnError)
+		for _, name := range []string{"first", "second"} {
+			asked = nil
+			_, err := read(c.Fetch(srv.Get("/"), sse.WithEventError(func(sse.Event) error { ask(name); return nil })))
+			require.NoError(t, err)
+			require.Equal(t, []string{name}, asked)
+		}
+	})
+}
+
+// The default limit leaves room for the images that models send.
+func TestDefaultMaxEventSize(t *testing.T) {
+	for size, ok := range map[int]bool{32 << 20: true, 32<<20 + 1: false} {
+		p := sse.NewParser(io.MultiReader(
+			strings.NewReader("data: "),
+			io.LimitReader(&repeater{stream: bytes.Repeat([]byte("x"), 1<<10), size: 1 << 20}, int64(size-len("data: "))),
+			strings.NewReader("\n\n"),
+		))
+		require.Equal(t, ok, p.Next(), "%v", p.Err())
+		require.Equal(t, !ok, errors.Is(p.Err(), sse.ErrEventTooLarge))
+	}
 }
 
 // Error values have a message even if the program made them itself, as tests do.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"math"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ var ErrEventTooLarge = errors.New("sse: event too large")
 type Parser struct {
 	r     io.Reader
 	max   int // bytes of one block
-	trace *Trace
+	trace traces
 	err   error // sticky; io.EOF after a clean end
 
 	in    buffer
@@ -48,8 +49,10 @@ type Parser struct {
 	types    typeCache
 	retry    time.Duration
 	hasRetry bool
+	retrySet bool // by this stream
 
 	ignored  [][]byte // the last ignored lines of this stream
+	foreign  bool     // one of all of them was not a retry or id field
 	iterated bool
 }
 
@@ -131,7 +134,7 @@ func (p *Parser) reset(r io.Reader) {
 	p.release()
 	p.r, p.err, p.in.readErr = r, nil, nil
 	p.in.atStart, p.in.afterCR = true, false
-	p.ignored = nil
+	p.ignored, p.foreign, p.retrySet = nil, false, false
 }
 
 // release drops the buffered bytes. The caller of Next has given up Data.
@@ -300,7 +303,7 @@ func (p *Parser) parseOther(line []byte, to int) {
 			p.ignore(line)
 			return
 		}
-		p.retry, p.hasRetry = d, true
+		p.retry, p.hasRetry, p.retrySet = d, true, true
 	default:
 		p.ignore(line)
 	}
@@ -321,6 +324,8 @@ func parseRetry(digits []byte) (time.Duration, bool) {
 }
 
 func (p *Parser) ignore(line []byte) {
+	isField := hasPrefix(line, "retry:") || string(line) == "retry" || hasPrefix(line, "id:")
+	p.foreign = p.foreign || !isField
 	line = line[:min(len(line), maxShown)]
 	p.trace.ignored(line)
 	p.keepIgnored(line)
@@ -482,7 +487,7 @@ func (p *Parser) makeRoom() {
 	switch {
 	case pending == 0:
 		p.setBuffer(idleSize)
-	case pending < idleSize && size > busySize:
+	case pending <= busySize/2 && size > busySize: // after a large event
 		p.setBuffer(busySize)
 	case size-in.end >= size/8: // less than that is not worth a read
 	case size < busySize: // it was full, so bytes flow
@@ -490,7 +495,7 @@ func (p *Parser) makeRoom() {
 	case in.block >= size/2:
 		p.moveBlock(in.buf)
 	case size < p.max+idleSize: // as much as a block within the limit needs
-		p.setBuffer(min(2*size, p.max+idleSize))
+		p.setBuffer(min(size, (p.max+idleSize)/2) * 2) // in this order, it does not overflow
 	default:
 		p.moveBlock(in.buf)
 	}
@@ -615,7 +620,8 @@ type remainder struct {
 	err     error // io.EOF or the error of the reader
 	event   Event // the unfinished block, with the data of its unfinished line
 	hasData bool  // event has data
-	pending bool  // hasData, or the unfinished line may have become data
+	pending bool  // it has data or a type, or its unfinished line may have become one
+	foreign bool  // the stream had text outside of any field of the standard
 	whole   bool  // the last data line arrived in full
 	ignored []string
 }
@@ -632,9 +638,11 @@ func (p *Parser) remainder() remainder {
 	case hasPrefix(rest, "data:"):
 		p.addData(in.line+valueStart(rest, len("data:")), in.end)
 	case !beginsKnown(rest):
+		p.foreign = p.foreign || !in.atStart // half a byte order mark is not text
 		p.keepIgnored(rest[:min(len(rest), maxShown)])
 	}
 	b := &p.block
+	mayBeType := len(rest) > 0 && strings.HasPrefix("event:", string(rest[:min(len(rest), len("event:"))]))
 	if b.hasData || b.hasID || b.typ != "" {
 		r.event = Event{Type: cmp.Or(b.typ, "message"), ID: p.LastEventID()}
 	}
@@ -644,7 +652,8 @@ func (p *Parser) remainder() remainder {
 	if b.hasID {
 		r.event.ID = utf8x.String(b.id)
 	}
-	r.hasData, r.pending = b.hasData, b.hasData || mayBeData
+	r.hasData, r.pending = b.hasData, b.hasData || mayBeData || b.typ != "" || mayBeType
+	r.foreign = p.foreign
 	r.whole = len(rest) == 0 || r.err == io.EOF && !mayBeData
 	for _, line := range p.ignored {
 		r.ignored = append(r.ignored, utf8x.String(line))
@@ -774,3 +783,9 @@ func (e *DecodeError) Error() string {
 }
 
 func (e *DecodeError) Unwrap() error { return e.Err }
+
+// LogValue implements [slog.LogValuer]. It leaves out the event.
+func (e *DecodeError) LogValue() slog.Value { return slog.StringValue("sse: decode event") }
+
+// MarshalText is LogValue for encoders that do not use it.
+func (e *DecodeError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }

@@ -3,11 +3,15 @@ package sse
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"time"
 
@@ -20,6 +24,7 @@ import (
 
 // An Attempt tells how the last attempt or connection ended, and what comes next. The
 // functions of [WithRetryPolicy] and [WithResume] and the hook [Trace.Wait] get one.
+// [WithMaxRetries] defines progress.
 type Attempt struct {
 	Number      int           // of the next attempt: 1 is the first after progress or Reconnect
 	LastEventID string        // where the next attempt resumes
@@ -30,9 +35,25 @@ type Attempt struct {
 	Elapsed     time.Duration // since the last connection with progress ended, or the call began
 }
 
+// LogValue implements [slog.LogValuer]. It leaves out the last event ID.
+func (a Attempt) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.Int("number", a.Number), slog.Bool("retry", a.Retry), slog.Duration("delay", a.Delay),
+		slog.Int("events", a.Events), slog.Duration("elapsed", a.Elapsed),
+	}
+	if a.Err != nil {
+		attrs = append(attrs, slog.String("reason", logReason("", a.Err)))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// MarshalText is LogValue for encoders that do not use it.
+func (a Attempt) MarshalText() ([]byte, error) { return []byte(a.LogValue().String()), nil }
+
 const (
 	fetchRetries  = 2                      // of Fetch without WithMaxRetries
-	minDelay      = 100 * time.Millisecond // between attempts without progress
+	minDelay      = 100 * time.Millisecond // between the starts of attempts
+	quietProgress = 10 * time.Second       // a connection with bytes that lasts as long makes progress
 	maxServerWait = time.Hour              // that a server may ask for
 	maxFetchWait  = time.Minute            // the longest Retry-After that Fetch waits for
 )
@@ -51,8 +72,10 @@ type outcome struct {
 	// The connection and the place in the stream; Stream.endAttempt sets this.
 	spent       bool   // the body of the request was read and cannot be sent again
 	name        string // of the request
+	accepted    bool   // a response was accepted at some time
 	opened      bool   // the response was accepted
-	events      int    // dispatched by the connection
+	progress    bool   // the connection made progress
+	events      int    // dispatched by it
 	lastEventID string
 	retry       time.Duration // the reconnection time,
 	hasRetry    bool          // if the server has set one
@@ -66,6 +89,7 @@ const (
 	noContent                   // 204
 	unsendable                  // the request could not be made
 	nothingToResume             // WithResume returned no request
+	unreachable                 // the host is unknown, or its certificate is not trusted
 	noResponse                  // the connection failed before the response headers
 	notProcessed                // a status that says that the request was not processed
 	maybeProcessed              // a status that leaves that open
@@ -89,6 +113,7 @@ var rules = [...]struct{ fetch, subscribe rule }{
 	noContent:       {},
 	unsendable:      {never, never},
 	nothingToResume: {},
+	unreachable:     {ifKnownAndUnsentOrSafe, ifKnown},
 	noResponse:      {ifUnsentOrSafe, always},
 	notProcessed:    {ifSoonAndNotRedirected, always},
 	maybeProcessed:  {ifSoonAndSafe, always},
@@ -105,6 +130,12 @@ func never(*outcome, bool) bool                   { return false }
 func always(*outcome, bool) bool                  { return true }
 func ifResumes(_ *outcome, resumes bool) bool     { return resumes }
 func ifSoonAndSafe(o *outcome, resumes bool) bool { return o.isSoon() && o.isSafe(resumes) }
+
+func ifKnown(o *outcome, _ bool) bool { return o.accepted }
+
+func ifKnownAndUnsentOrSafe(o *outcome, resumes bool) bool {
+	return o.accepted && ifUnsentOrSafe(o, resumes)
+}
 
 func ifUnsentOrSafe(o *outcome, resumes bool) bool {
 	return o.isSafe(resumes) || o.unsent && !o.spent
@@ -130,13 +161,33 @@ func (o *outcome) retryAfter() time.Duration {
 // kindOfStatus returns the outcome of a response that is not an event stream.
 func kindOfStatus(status int) kind {
 	switch status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
-		http.StatusServiceUnavailable, 529:
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, 529:
 		return notProcessed
-	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
-		return maybeProcessed
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout, 520, 521, 522, 523, 524, 525, 526, 527, 530, 598, 599:
+		return maybeProcessed // gateways send a 503 also after the origin has worked
 	}
 	return refused
+}
+
+// kindOfFailure returns the outcome of a request without a response, for err.
+func kindOfFailure(err error) kind {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return unreachable
+	}
+	if isUntrusted(err) {
+		return unreachable
+	}
+	return noResponse
+}
+
+// isUntrusted reports whether err says that the certificate of a server is not trusted.
+func isUntrusted(err error) bool {
+	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, hostname := errors.AsType[x509.HostnameError](err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
+	return verification || authority || hostname || invalid
 }
 
 // A retrier decides whether and when there is another attempt.
@@ -147,6 +198,8 @@ type retrier struct {
 
 	retries   int       // consecutive ones without progress
 	stalled   time.Time // when progress stopped
+	began     time.Time // when the last attempt began
+	maybeSent bool      // a server may have received an attempt
 	next      Attempt   // the planned one; zero for the first
 	mayReplay bool      // the first request may be sent again for it
 	lost      error     // why the last connection ended
@@ -193,11 +246,14 @@ func (r *retrier) decide(o *outcome) (again bool, err error) {
 	resumes := r.cfg.resume != nil
 	var ok bool
 	a.Delay, ok = r.delay(o, a.Number, rand.Float64())
+	a.Delay = max(a.Delay, minDelay-time.Since(r.began))
 	ok = ok && r.retries < r.maxRetries()
 	a.Retry = ok && rule(o, resumes)
 	r.mayReplay = rule(o, false)
 	if f := r.cfg.retryPolicy; f != nil {
+		byDefault := a.Retry
 		a.Delay, a.Retry = f(a)
+		r.mayReplay = r.mayReplay || a.Retry && !byDefault
 	}
 	if !a.Retry {
 		return false, r.gaveUp(o, o.err)
@@ -207,14 +263,28 @@ func (r *retrier) decide(o *outcome) (again bool, err error) {
 	return true, nil
 }
 
-// countProgress starts the count of retries again after an event, or if Reconnect asks for
+// countProgress starts the count of retries again after progress, or if Reconnect asks for
 // an attempt.
 func (r *retrier) countProgress(o *outcome) {
-	if o.events > 0 {
+	if o.progress {
 		r.retries, r.stalled = 0, time.Now()
 	}
 	if o.kind == reconnectAsked {
 		r.retries = 0
+	}
+}
+
+// countSent records in the errors of o and of the failure before it whether a server may
+// have received an attempt.
+func (r *retrier) countSent(o *outcome) {
+	r.maybeSent = r.maybeSent || !o.unsent
+	if e, ok := o.err.(*attemptError); ok {
+		e.unsent = !r.maybeSent
+	}
+	if e, ok := r.next.Err.(*attemptError); ok && e.unsent && r.maybeSent {
+		sent := *e // a hook may have kept e
+		sent.unsent = false
+		r.next.Err = &sent
 	}
 }
 
@@ -240,7 +310,7 @@ func (r *retrier) delay(o *outcome, number int, spread float64) (time.Duration, 
 	}
 	d := retry + time.Duration(spread*float64(retry)/10)
 	ok := true
-	if o.events == 0 || !o.hasRetry {
+	if !o.progress || !o.hasRetry {
 		d = r.policy.NextBackOff()
 		ok = d >= 0 // backoff.Stop is negative
 		d = max(d, retry, minDelay)
@@ -267,6 +337,8 @@ func (r *retrier) endError(o *outcome) error {
 		return r.gaveUp(o, cmp.Or(r.lost, r.next.Err))
 	case o.kind == noContent && r.lost != nil && !r.subscribe:
 		return r.gaveUp(o, r.lost) // the server does not have the rest
+	case o.kind == noContent && !r.subscribe:
+		return o.err
 	}
 	return nil
 }
@@ -283,6 +355,56 @@ func (r *retrier) gaveUp(o *outcome, err error) error {
 	}
 	return &gaveUpError{retries: r.retries, err: err}
 }
+
+// Retryable reports whether the same request may succeed later, judging from the error of a
+// stream or of a call: it returns what [Subscribe] would do. It returns false once the
+// context has ended or the stream was closed, whatever else is in the tree of err. For an
+// [*EventError] it asks the Retryable method of its Err, if there is one.
+func Retryable(err error) bool {
+	if _, ok := errors.AsType[*interruptedError](err); ok || err == nil || errors.Is(err, ErrClosed) {
+		return false
+	}
+	if event, ok := errors.AsType[*EventError](err); ok {
+		r, ok := errors.AsType[interface {
+			error
+			Retryable() bool
+		}](event.Err)
+		return ok && r.Retryable()
+	}
+	if refusal, ok := errors.AsType[*ResponseError](err); ok {
+		k := kindOfStatus(refusal.StatusCode)
+		return k == notProcessed || k == maybeProcessed
+	}
+	if _, ok := errors.AsType[*TruncatedError](err); ok {
+		return true
+	}
+	attempt, ok := errors.AsType[*attemptError](err)
+	return ok && !attempt.unsendable && !errors.Is(err, ErrEventTooLarge) && !isUntrusted(err)
+}
+
+// NotSent reports whether it is certain that no server received any attempt of the call
+// that returned err. It can return false if none did: see [Retryable] for the question
+// whether another call makes sense.
+func NotSent(err error) bool {
+	attempt, ok := errors.AsType[*attemptError](err)
+	return ok && attempt.unsent
+}
+
+// An interruptedError reports that the caller's context ended while the stream waited to
+// retry or tried it.
+type interruptedError struct {
+	cause error // of the context
+	last  error // the failure before
+}
+
+func (e *interruptedError) Error() string {
+	return e.cause.Error() + ", waiting to retry: " + trimPrefix(e.last)
+}
+
+func (e *interruptedError) Unwrap() []error { return []error{e.cause, e.last} }
+
+// LogValue implements [slog.LogValuer]. It leaves out the words of the cause.
+func (e *interruptedError) LogValue() slog.Value { return logValue(e) }
 
 // newPolicy returns the backoff policy of a stream.
 func newPolicy(f func() backoff.BackOff) (backoff.BackOff, error) {
@@ -351,13 +473,16 @@ func (q *requests) next(ctx context.Context, r *retrier, id string) (*http.Reque
 }
 
 var (
-	errUnsendableID = errors.New("the last event ID has a control character, so no header can carry it")
+	errUnsendableID = errors.New("the last event ID has a control character or more than 8 KiB, so no header can carry it")
 	errSpentBody    = errors.New("the body of the request was already sent and cannot be sent again; set GetBody")
 )
 
+// isSendable reports whether a header can carry id.
+func isSendable(id string) bool { return len(id) <= 8<<10 && header.IsValue(id) }
+
 // replay returns the original request again.
 func (q *requests) replay(ctx context.Context, id string) (*http.Request, string, error) {
-	if !header.IsValue(id) {
+	if !isSendable(id) {
 		return nil, "", fmt.Errorf("%w; use WithResume to resume another way", errUnsendableID)
 	}
 	if q.oneShot.Used() {
@@ -383,7 +508,7 @@ func (q *requests) resume(ctx context.Context, req *http.Request, id string) (*h
 	}
 	if own := header.Remove(req.Header.Clone(), header.LastEventID); own != "" {
 		id = own
-	} else if !header.IsValue(id) {
+	} else if !isSendable(id) {
 		id = ""
 	}
 	req, err = request.Clone(ctx, req)
@@ -411,3 +536,6 @@ func (e *gaveUpError) Error() string {
 }
 
 func (e *gaveUpError) Unwrap() error { return e.err }
+
+// LogValue implements [slog.LogValuer]. It leaves out what the errors in the tree do.
+func (e *gaveUpError) LogValue() slog.Value { return logValue(e) }

@@ -2,12 +2,17 @@ package sse
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"math"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +39,13 @@ func TestRules(t *testing.T) {
 		{"no response, idempotent, body spent", outcome{kind: noResponse, idempotent: true, spent: true}, false, false, true},
 		{"no response, WithResume", outcome{kind: noResponse}, true, true, true},
 		{"no response, WithResume, body spent", outcome{kind: noResponse, spent: true}, true, true, true},
+		{"unreachable at first, not sent", outcome{kind: unreachable, unsent: true, idempotent: true}, false, false, false},
+		{"unreachable at first, WithResume", outcome{kind: unreachable, unsent: true}, true, false, false},
+		{"unreachable", outcome{kind: unreachable, unsent: true, accepted: true}, false, true, true},
+		{"unreachable, body spent", outcome{kind: unreachable, unsent: true, accepted: true, spent: true}, false, false, true},
+		{"unreachable, perhaps sent", outcome{kind: unreachable, accepted: true}, false, false, true},
+		{"unreachable, idempotent", outcome{kind: unreachable, accepted: true, idempotent: true}, false, true, true},
+		{"unreachable, WithResume", outcome{kind: unreachable, accepted: true}, true, true, true},
 		{"not processed", outcome{kind: notProcessed, err: soon}, false, true, true},
 		{"not processed, body spent", outcome{kind: notProcessed, err: soon, spent: true}, false, false, true},
 		{"not processed, body spent, WithResume", outcome{kind: notProcessed, spent: true}, true, true, true},
@@ -72,6 +84,7 @@ func TestDesignListsTheRules(t *testing.T) {
 		noContent:       "noContent",
 		unsendable:      "unsendable",
 		nothingToResume: "nothingToResume",
+		unreachable:     "unreachable",
 		noResponse:      "noResponse",
 		notProcessed:    "notProcessed",
 		maybeProcessed:  "maybeProcessed",
@@ -91,10 +104,12 @@ func TestDesignListsTheRules(t *testing.T) {
 		pointer(always):                 "yes",
 		pointer(ifResumes):              "with WithResume",
 		pointer(ifUnsentOrSafe):         "if unsent or safe",
+		pointer(ifKnown):                "if a response was accepted before",
+		pointer(ifKnownAndUnsentOrSafe): "if a response was accepted before, and unsent or safe",
 		pointer(ifSoonAndNotRedirected): "if soon, and safe or not redirected",
 		pointer(ifSoonAndSafe):          "if soon and safe",
 	}
-	require.Len(t, words, 7, "two rules are one function")
+	require.Len(t, words, 9, "two rules are one function")
 
 	text, err := os.ReadFile("docs/design.md")
 	require.NoError(t, err)
@@ -124,12 +139,39 @@ func TestKindOfStatus(t *testing.T) {
 	for code := 100; code < 1000; code++ {
 		want := refused
 		switch code {
-		case 408, 425, 429, 503, 529:
+		case 408, 425, 429, 529:
 			want = notProcessed
-		case 500, 502, 504:
+		case 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530, 598, 599:
 			want = maybeProcessed
 		}
 		require.Equal(t, want, kindOfStatus(code), code)
+	}
+}
+
+// An unknown host and a certificate that is not trusted are mistakes until a response was
+// accepted; other failures may pass.
+func TestKindOfFailure(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		want kind
+	}{
+		{"unknown host", &net.DNSError{Err: "no such host", IsNotFound: true}, unreachable},
+		{"unknown host, wrapped", &net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}, unreachable},
+		{"DNS server fails", &net.DNSError{Err: "server misbehaving", IsTemporary: true}, noResponse},
+		{"DNS timeout", &net.DNSError{Err: "i/o timeout", IsTimeout: true}, noResponse},
+		{"verification", &tls.CertificateVerificationError{Err: io.EOF}, unreachable},
+		{"unknown authority", x509.UnknownAuthorityError{}, unreachable},
+		{"another host name", x509.HostnameError{}, unreachable},
+		{"expired", x509.CertificateInvalidError{Reason: x509.Expired}, unreachable},
+		{"TLS alert", tls.AlertError(80), noResponse},
+		{"connection refused", syscall.ECONNREFUSED, noResponse},
+		{"break", io.ErrUnexpectedEOF, noResponse},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.Equal(t, tt.want, kindOfFailure(tt.err))
+			require.Equal(t, tt.want, kindOfFailure(&url.Error{Op: "Get", Err: tt.err}))
+		})
 	}
 }
 
@@ -147,11 +189,12 @@ func TestDelay(t *testing.T) {
 		stop    bool
 	}{
 		{name: "policy", number: 1, policy: constant, want: 3 * s},
-		{name: "policy after progress", number: 1, outcome: outcome{events: 1}, policy: constant, want: 3 * s},
-		{name: "reconnection time after progress", number: 1, outcome: outcome{events: 1, retry: s, hasRetry: true}, policy: constant, want: s},
-		{name: "spread", number: 1, outcome: outcome{events: 1, retry: s, hasRetry: true}, spread: 0.5, policy: &backoff.StopBackOff{}, want: s + s/20},
-		{name: "reconnection time of zero", number: 1, outcome: outcome{events: 1, hasRetry: true}, spread: 0.9, policy: &backoff.StopBackOff{}, want: 0},
-		{name: "reconnection time is clamped", number: 1, outcome: outcome{events: 1, retry: math.MaxInt64, hasRetry: true}, policy: &backoff.StopBackOff{}, want: time.Hour},
+		{name: "policy after progress", number: 1, outcome: outcome{progress: true}, policy: constant, want: 3 * s},
+		{name: "reconnection time after an event without progress", number: 2, outcome: outcome{events: 1, retry: s, hasRetry: true}, policy: constant, want: 3 * s},
+		{name: "reconnection time after progress", number: 1, outcome: outcome{progress: true, retry: s, hasRetry: true}, policy: constant, want: s},
+		{name: "spread", number: 1, outcome: outcome{progress: true, retry: s, hasRetry: true}, spread: 0.5, policy: &backoff.StopBackOff{}, want: s + s/20},
+		{name: "reconnection time of zero", number: 1, outcome: outcome{progress: true, hasRetry: true}, spread: 0.9, policy: &backoff.StopBackOff{}, want: 0},
+		{name: "reconnection time is clamped", number: 1, outcome: outcome{progress: true, retry: math.MaxInt64, hasRetry: true}, policy: &backoff.StopBackOff{}, want: time.Hour},
 		{name: "reconnection time is a lower bound", number: 2, outcome: outcome{retry: 5 * s, hasRetry: true}, policy: constant, want: 5 * s},
 		{name: "least wait", number: 2, policy: &backoff.ZeroBackOff{}, want: s / 10},
 		{name: "Retry-After", number: 2, outcome: outcome{err: retryAfter(9 * s)}, policy: constant, want: 9 * s},
@@ -202,10 +245,7 @@ func FuzzDelay(f *testing.F) {
 	f.Add(7, false, int64(1<<63-1), true, int64(1<<63-1), uint16(0), int64(1<<63-1))
 	f.Fuzz(func(t *testing.T, number int, progress bool, retry int64, hasRetry bool, after int64, spread uint16, policy int64) {
 		retryAfter := time.Duration(after & math.MaxInt64)
-		o := outcome{err: &ResponseError{RetryAfter: retryAfter}, hasRetry: hasRetry}
-		if progress {
-			o.events = 1
-		}
+		o := outcome{err: &ResponseError{RetryAfter: retryAfter}, progress: progress, hasRetry: hasRetry}
 		if hasRetry {
 			o.retry = time.Duration(retry)
 		}

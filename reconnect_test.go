@@ -1,12 +1,16 @@
 package sse_test
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +23,142 @@ import (
 	"github.com/fetchsse/sse"
 	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
 )
+
+// What the error of a first attempt tells about another one.
+func TestNotSentAndRetryable(t *testing.T) {
+	failure := func(err error) sse.Option { return sse.WithEventError(func(sse.Event) error { return err }) }
+	fails := func(err error) func(int) error { return func(int) error { return err } }
+	for _, tt := range []struct {
+		name               string
+		script             Script
+		dial               error
+		opts               []sse.Option
+		end                func(s *sse.Stream, cancel func()) // after the first event
+		timeout            time.Duration
+		notSent, retryable bool
+	}{
+		{name: "connection refused", dial: errRefused, notSent: true, retryable: true},
+		{name: "unknown host", dial: errUnknownHost, notSent: true, retryable: true},
+		{name: "untrusted certificate", dial: errUntrusted, notSent: true},
+		{name: "lost before the headers", script: Script{Cut()}, retryable: true},
+		{name: "open timeout", script: Script{Stall()}, opts: []sse.Option{sse.WithOpenTimeout(time.Second)}, retryable: true},
+		{name: "429", script: Script{Answer(429)}, retryable: true},
+		{name: "429, not before an hour", script: Script{Answer(429, "Retry-After", "3600")}, retryable: true},
+		{name: "503", script: Script{Answer(503)}, retryable: true},
+		{name: "400", script: Script{Answer(400)}},
+		{name: "redirect that cannot be followed", script: Script{Answer(302, "Location", "ftp://server.test/")}},
+		{name: "200 HTML", script: Script{Answer(200, "Content-Type", "text/html"), Raw("<p>")}},
+		{
+			name: "200, refused by WithResponseCheck", script: Script{Data("a")},
+			opts: []sse.Option{sse.WithResponseCheck(func(*http.Response) error { return errInBand })},
+		},
+		{
+			name: "429, refused by WithResponseCheck", script: Script{Answer(429)}, retryable: true,
+			opts: []sse.Option{sse.WithResponseCheck(func(*http.Response) error { return errInBand })},
+		},
+		{name: "truncated", script: Script{Data("a"), Cut()}, retryable: true},
+		{name: "truncated in a block", script: Script{Raw("data: a"), Cut()}, retryable: true},
+		{name: "ended without completion", script: Script{Data("a")}, opts: []sse.Option{doneEvent}, retryable: true},
+		{name: "idle timeout", script: Script{Data("a"), Stall()}, opts: []sse.Option{sse.WithIdleTimeout(time.Second)}, retryable: true},
+		{name: "event timeout", script: Script{Data("a"), Stall()}, opts: []sse.Option{sse.WithEventTimeout(time.Second)}, retryable: true},
+		{name: "too large", script: Script{Data(strings.Repeat("x", 100))}, opts: []sse.Option{sse.WithMaxEventSize(50)}},
+		{name: "error event", script: Script{Data("a")}, opts: []sse.Option{failure(errInBand)}},
+		{name: "error event that may pass", script: Script{Data("a")}, opts: []sse.Option{failure(transient(true))}, retryable: true},
+		{name: "error event that may pass, wrapped", script: Script{Data("a")}, opts: []sse.Option{failure(fmt.Errorf("w: %w", transient(true)))}, retryable: true},
+		{name: "error event that does not pass", script: Script{Data("a")}, opts: []sse.Option{failure(transient(false))}},
+		{name: "request that cannot be made", opts: []sse.Option{sse.WithPrepare(func(*http.Request) error { return errInBand })}, notSent: true},
+		{name: "canceled while reading", script: Script{Data("a"), Stall()}, end: func(_ *sse.Stream, cancel func()) { cancel() }},
+		{name: "closed", script: Script{Data("a"), Stall()}, end: func(s *sse.Stream, _ func()) { s.Close() }},
+		{name: "deadline while waiting for headers", script: Script{Stall()}, timeout: time.Second},
+		{name: "deadline while waiting to retry a 429", script: Script{Answer(429, "Retry-After", "30")}, timeout: time.Second, opts: []sse.Option{sse.WithMaxRetries(1)}},
+		{name: "deadline while waiting to connect again", dial: errRefused, timeout: 500 * time.Millisecond, opts: []sse.Option{sse.WithMaxRetries(1)}, notSent: true},
+	} {
+		for name, call := range map[string]func(*sse.Client, *http.Request, ...sse.Option) (*sse.Stream, error){
+			"Fetch": (*sse.Client).Fetch, "Subscribe": (*sse.Client).Subscribe,
+		} {
+			in(t, name+", "+tt.name, func(t *testing.T) {
+				srv := NewServer(t, InOrder(append(Script{}, tt.script...)))
+				ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(tt.timeout, time.Hour))
+				defer cancel()
+				c := client(srv, sse.WithHTTPClient(failingDial(srv, fails(tt.dial))), sse.WithMaxRetries(0))
+				s, err := call(c, srv.Post("/", "{}").WithContext(ctx), tt.opts...)
+				if tt.end != nil {
+					require.NoError(t, err)
+					require.True(t, s.Next())
+					tt.end(s, cancel)
+				}
+				_, err = read(s, err)
+				require.Error(t, err)
+				require.Equal(t, tt.notSent, sse.NotSent(err), "NotSent of %v", err)
+				require.Equal(t, tt.retryable, sse.Retryable(err), "Retryable of %v", err)
+				err = fmt.Errorf("wrapped: %w", err)
+				require.Equal(t, tt.notSent, sse.NotSent(err))
+				require.Equal(t, tt.retryable, sse.Retryable(err))
+			})
+		}
+	}
+	t.Run("nil, and errors of other packages", func(t *testing.T) {
+		for _, err := range []error{nil, io.EOF, context.Canceled, context.DeadlineExceeded, sse.ErrClosed} {
+			require.False(t, sse.NotSent(err))
+			require.False(t, sse.Retryable(err))
+		}
+	})
+}
+
+// transient is the error of an event that knows whether it may pass.
+type transient bool
+
+func (e transient) Error() string   { return "overloaded" }
+func (e transient) Retryable() bool { return bool(e) }
+
+// NotSent speaks of all attempts of a call.
+func TestNotSentCountsEveryAttempt(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		refused []bool // by number of the attempt
+		scripts []Script
+		timeout time.Duration
+		want    string
+		notSent bool
+	}{
+		{
+			name: "none sent", refused: []bool{true, true, true, true}, notSent: true,
+			want: "sse: gave up after 3 retries: POST http://server.test/: dial tcp: connection refused",
+		},
+		{
+			name: "none sent, interrupted while waiting", refused: []bool{true, true}, timeout: 1500 * time.Millisecond, notSent: true,
+			want: "context deadline exceeded, waiting to retry: POST http://server.test/: dial tcp: connection refused",
+		},
+		{
+			name: "the second was sent, and interrupted", refused: []bool{true}, scripts: []Script{{Stall()}}, timeout: 5 * time.Second,
+			want: "context deadline exceeded, waiting to retry: POST http://server.test/: dial tcp: connection refused",
+		},
+		{
+			name: "the second was sent", refused: []bool{true}, scripts: []Script{{Cut()}},
+			want: "sse: gave up after 1 retry: POST http://server.test/: EOF",
+		},
+		{
+			name: "the second was sent and the third not", refused: []bool{true, false, true}, scripts: []Script{{Answer(429)}}, timeout: 2500 * time.Millisecond,
+			want: "context deadline exceeded, waiting to retry: POST http://server.test/: dial tcp: connection refused",
+		},
+	} {
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(append(tt.scripts, Script{Stall()})...))
+			hc := failingDial(srv, func(n int) error {
+				if n < len(tt.refused) && tt.refused[n] {
+					return errRefused
+				}
+				return nil
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(tt.timeout, time.Hour))
+			defer cancel()
+			_, err := client(srv, sse.WithHTTPClient(hc)).Fetch(srv.Post("/", "{}").WithContext(ctx), sse.WithMaxRetries(3))
+			require.EqualError(t, err, tt.want)
+			require.Equal(t, tt.notSent, sse.NotSent(err))
+			require.Len(t, srv.Requests(), len(tt.scripts))
+		})
+	}
+}
 
 func TestRetry(t *testing.T) {
 	in(t, "a request that was not sent, after a wait", func(t *testing.T) {
@@ -94,8 +234,10 @@ func TestIdempotentRequest(t *testing.T) {
 		{"GET", get, true},
 		{"HEAD", method("HEAD"), true},
 		{"OPTIONS", method("OPTIONS"), true},
+		{"TRACE", method("TRACE"), true},
 		{"PUT", method("PUT"), true},
 		{"DELETE", method("DELETE"), true},
+		{"QUERY", method("QUERY"), true},
 		{"POST", post, false},
 		{"PATCH", method("PATCH"), false},
 		{"REPORT", method("REPORT"), false},
@@ -126,6 +268,87 @@ func TestIdempotentRequest(t *testing.T) {
 	}
 }
 
+// An unknown host and an untrusted certificate are mistakes until a response was accepted.
+func TestUnreachable(t *testing.T) {
+	for name, cause := range map[string]error{
+		"unknown host":          errUnknownHost,
+		"untrusted certificate": errUntrusted,
+		"another host name":     x509.HostnameError{Certificate: new(x509.Certificate), Host: "server.test"},
+		"expired certificate":   x509.CertificateInvalidError{Reason: x509.Expired},
+	} {
+		in(t, name+", at first", func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a")}))
+			dials := failDials(srv, cause, 1, 2, 3, 4)
+			for i, open := range bothCalls(client(srv, resumeNothing)) {
+				start := time.Now()
+				_, err := open(srv.Get("/"))
+				require.EqualError(t, err, "sse: GET http://server.test/: "+cause.Error())
+				require.Equal(t, i+1, *dials)
+				require.Zero(t, time.Since(start))
+			}
+			require.Empty(t, srv.Requests())
+		})
+		in(t, name+", after other failures", func(t *testing.T) {
+			busy := Script{Answer(429, "Connection", "close")}
+			srv := NewServer(t, InOrder(busy, busy, gone))
+			failDials(srv, cause, 3)
+			s, err := client(srv).Subscribe(srv.Get("/"))
+			_, err = read(s, err)
+			require.EqualError(t, err, "sse: gave up after 2 retries: GET http://server.test/: "+cause.Error())
+			require.Len(t, srv.Requests(), 2)
+		})
+		in(t, name+", after a response was accepted", func(t *testing.T) {
+			for i, opts := range [][]sse.Option{nil, {resumeAt("http://server.test/rest")}} {
+				first := Script{Answer(200, "Content-Type", "text/event-stream", "Connection", "close"), Data("a"), Raw("data: x"), Cut()}
+				srv := NewServer(t, InOrder(first, Script{Data("b", "[DONE]")}))
+				dials := failDials(srv, cause, 2)
+				c := client(srv, doneEvent)
+				got, err := read([]opener{c.Subscribe, c.Fetch}[i](srv.Post("/", "{}"), opts...))
+				require.NoError(t, err)
+				require.Equal(t, []string{"a", "b"}, got)
+				require.Equal(t, 3, *dials)
+				require.Equal(t, []time.Duration{2 * time.Second}, gaps(srv))
+			}
+		})
+		in(t, name+", where WithRetryPolicy continues", func(t *testing.T) {
+			for i := range 2 {
+				srv := NewServer(t, InOrder(Script{Data("a", "[DONE]")}))
+				failDials(srv, cause, 1)
+				var byDefault []bool
+				got, err := read(bothCalls(client(srv, doneEvent, sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
+					byDefault = append(byDefault, a.Retry)
+					return a.Delay, true
+				})))[i](srv.Post("/", "{}")))
+				require.NoError(t, err)
+				require.Equal(t, []string{"a"}, got)
+				require.Equal(t, []bool{false}, byDefault)
+			}
+		})
+	}
+}
+
+// failDials makes the numbered connections of the server's client, counted from 1, fail with
+// err. It returns the number of connections so far.
+func failDials(srv *Server, err error, numbers ...int) *int {
+	dials := 0
+	transport := srv.Client().Transport.(*http.Transport)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if dials++; slices.Contains(numbers, dials) {
+			return nil, err
+		}
+		return dial(ctx, network, addr)
+	}
+	return &dials
+}
+
+// resumeAt resumes with a GET of the address.
+func resumeAt(address string) sse.Option {
+	return sse.WithResume(func(ctx context.Context, _ sse.Attempt) (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	})
+}
+
 // A request that a server may have processed is not sent again, whatever comes after it.
 func TestNeverSentTwice(t *testing.T) {
 	count := func(srv *Server, path string) (n int) {
@@ -153,7 +376,7 @@ func TestNeverSentTwice(t *testing.T) {
 		require.Equal(t, 1, posts)
 	})
 	for _, code := range []int{302, 303, 307, 308} {
-		for name, next := range map[string]Script{"503": {Answer(503)}, "no response": {Cut()}} {
+		for name, next := range map[string]Script{"429": {Answer(429)}, "503": {Answer(503)}, "no response": {Cut()}} {
 			in(t, fmt.Sprintf("a %d response, then %s", code, name), func(t *testing.T) {
 				srv := NewServer(t, func(_ int, r *http.Request) Script {
 					if r.URL.Path == "/jobs" {
@@ -193,7 +416,7 @@ func TestNeverSentTwice(t *testing.T) {
 		require.Error(t, err)
 		require.Len(t, srv.Requests(), 2)
 	})
-	for name, script := range map[string]Script{"no response": {Cut()}, "500": {Answer(500)}, "502": {Answer(502)}} {
+	for name, script := range map[string]Script{"no response": {Cut()}, "500": {Answer(500)}, "502": {Answer(502)}, "503": {Answer(503)}} {
 		in(t, "WithResume has nothing to resume: "+name, func(t *testing.T) {
 			srv := NewServer(t, InOrder(script))
 			_, err := client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
@@ -203,6 +426,12 @@ func TestNeverSentTwice(t *testing.T) {
 			require.Len(t, srv.Requests(), 1)
 		})
 	}
+	in(t, "a 503 response, which a gateway sends after the origin has processed the request", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}))
+		_, err := client(srv).Fetch(srv.Post("/", "{}"))
+		require.EqualError(t, err, "sse: POST http://server.test/: 503 Service Unavailable")
+		require.Len(t, srv.Requests(), 1)
+	})
 	in(t, "FromResponse: a body without GetBody", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
 		req := srv.Post("/", "")
@@ -232,7 +461,7 @@ func TestReconnectionTime(t *testing.T) {
 	})
 	in(t, "zero", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Retry(0), Data("a")}, gone))
-		within(t, subscribeWaits(t, srv), span(0, 0))
+		within(t, subscribeWaits(t, srv), span(0.1, 0.1))
 	})
 	in(t, "is an hour at most", func(t *testing.T) {
 		for _, ms := range []string{"9223372036854775807", "99999999999999999999", "3600001"} {
@@ -292,12 +521,249 @@ func TestBackOff(t *testing.T) {
 func TestProgress(t *testing.T) {
 	in(t, "an event, not an ID, a comment or a type", func(t *testing.T) {
 		idle := Script{Raw("id: 1\n\n: x\n\nevent: t\n\n")}
-		srv := NewServer(t, InOrder(idle, idle, idle, Script{Data("a")}, idle, gone))
+		srv := NewServer(t, InOrder(idle, idle, idle, event("2"), idle, gone))
 		within(t, subscribeWaits(t, srv), span(0.5, 1.5), span(1, 3), span(2, 6), span(0.5, 1.5), span(1, 3))
 	})
 }
 
+// event returns a script that sends one event, whose ID and data are id.
+func event(id string) Script { return Script{Send(sse.Event{ID: id, Data: id})} }
+
+// A connection makes progress if it moves the place in the stream, or if it shows that the
+// server is well.
+func TestProgressOfAConnection(t *testing.T) {
+	const s = time.Second
+	comment := Comment("ping")
+	tests := []struct {
+		name  string
+		steps Script
+		took  time.Duration
+		want  bool
+		opts  []sse.Option
+	}{
+		{name: "an event without an ID", steps: Script{Data("a"), Cut()}, want: true},
+		{name: "an event with another ID", steps: append(event("8"), Cut()), want: true, opts: at("7")},
+		{name: "an event that clears the ID", steps: Script{Raw("id\ndata: a\n\n"), Cut()}, want: true, opts: at("7")},
+		{name: "the event that was the last one", steps: append(event("7"), Cut()), opts: at("7")},
+		{name: "an event that keeps the ID", steps: Script{Data("a"), Cut()}, opts: at("7")},
+		{name: "events that lead back to the ID", steps: append(append(event("8"), event("7")...), Cut()), opts: at("7")},
+		{name: "an ID without an event", steps: Script{Raw("id: 8\n\n"), Cut()}, opts: at("7")},
+		{name: "an unfinished event", steps: Script{Raw("id: 8\ndata: a\n"), Cut()}, opts: at("7")},
+		{name: "status 200 alone", steps: Script{Open()}},
+		{name: "a comment and 10 s", steps: Script{comment, Wait(10 * s), Cut()}, took: 10 * s, want: true},
+		{name: "a comment after 10 s", steps: Script{Open(), Wait(10 * s), comment, Cut()}, took: 10 * s, want: true},
+		{name: "a comment and less than 10 s", steps: Script{comment, Wait(10*s - 1), Cut()}, took: 10*s - 1},
+		{name: "no byte and 10 s", steps: Script{Open(), Wait(10 * s), Cut()}, took: 10 * s},
+		{name: "10 s before the headers", steps: Script{Wait(10 * s), comment, Cut()}, took: 10 * s},
+		{name: "retry and a clean end", steps: Script{Retry(s)}, want: true},
+		{name: "retry and a break", steps: Script{Retry(s), Cut()}},
+		{name: "retry and an unfinished event", steps: Script{Retry(s), Raw("data: a")}},
+		{name: "retry that is not valid and a clean end", steps: Script{Raw("retry: soon\n\n")}},
+		{name: "a clean end", steps: Script{comment}},
+	}
+	for _, tt := range tests {
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Answer(429)}, Script{Answer(429)}, tt.steps, gone))
+			var numbers []int
+			var elapsed []time.Duration
+			_, err := read(client(srv, append(tt.opts, sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) {
+				numbers, elapsed = append(numbers, a.Number), append(elapsed, a.Elapsed)
+			}}))...).Subscribe(srv.Get("/")))
+			require.NoError(t, err)
+			if tt.want {
+				require.Equal(t, []int{1, 2, 1}, numbers)
+				require.Equal(t, []time.Duration{0, s, 0}, elapsed)
+			} else {
+				require.Equal(t, []int{1, 2, 3}, numbers)
+				require.Equal(t, []time.Duration{0, s, 2*s + tt.took}, elapsed)
+			}
+		})
+	}
+	in(t, "the ID that WithResume has sent counts", func(t *testing.T) {
+		for sent, want := range map[string]int{"1": 1, "2": 2} {
+			srv := NewServer(t, InOrder(append(event("1"), Raw("data: x"), Cut()), append(event("2"), Raw("data: x"), Cut()), Script{Data("c")}))
+			var numbers []int
+			_, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+				r := srv.Get("/rest")
+				r.Header.Set("Last-Event-ID", sent)
+				return r, nil
+			}), sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) { numbers = append(numbers, a.Number) }})).Fetch(srv.Get("/")))
+			require.NoError(t, err)
+			require.Equal(t, []int{1, want}, numbers)
+		}
+	})
+}
+
+// at returns an option that starts at the last event ID.
+func at(id string) []sse.Option { return []sse.Option{sse.WithLastEventID(id)} }
+
+// A gateway cuts the connection of a quiet feed each minute.
+func TestQuietFeed(t *testing.T) {
+	minute := Script{Retry(3 * time.Second)}
+	for range 4 {
+		minute = append(minute, Comment("ping"), Wait(15*time.Second))
+	}
+	for name, end := range map[string]Step{"clean ends": Wait(0), "cuts": Cut()} {
+		in(t, "Subscribe, "+name, func(t *testing.T) {
+			cut := append(slices.Clone(minute), end)
+			srv := NewServer(t, InOrder(cut, cut, cut, cut, cut, cut, gone))
+			waits := subscribeWaits(t, srv, sse.WithMaxRetries(3))
+			within(t, waits, slices.Repeat([][2]time.Duration{span(63, 63.3)}, 6)...)
+		})
+	}
+	in(t, "Fetch with WithResume", func(t *testing.T) {
+		cut := append(slices.Clone(minute), Cut())
+		srv := NewServer(t, InOrder(cut, cut, cut, cut, cut, Script{Data("a")}))
+		got, err := read(sse.Fetch(srv.Post("/", "{}"), sse.WithHTTPClient(srv.Client()), resumeAt("http://server.test/rest")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+		within(t, gaps(srv), slices.Repeat([][2]time.Duration{span(63, 63.3)}, 5)...)
+	})
+}
+
+// A server directs polling: each response sets the reconnection time and ends.
+func TestPollingServer(t *testing.T) {
+	in(t, "waits stay at the reconnection time", func(t *testing.T) {
+		poll := Script{Retry(2 * time.Second)}
+		srv := NewServer(t, InOrder(poll, poll, poll, poll, poll, gone))
+		waits := subscribeWaits(t, srv, sse.WithMaxRetries(1))
+		within(t, waits, slices.Repeat([][2]time.Duration{span(2, 2.2)}, 5)...)
+	})
+	in(t, "waits follow the reconnection time", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Retry(2 * time.Second)}, Script{Retry(0)}, Script{Retry(time.Minute)}, gone))
+		within(t, subscribeWaits(t, srv), span(2, 2.2), span(0.1, 0.1), span(60, 66))
+	})
+	in(t, "waits grow if a response does not set it", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Retry(2 * time.Second)}, Script{Open()}, Script{Open()}, Script{Open()}, gone))
+		within(t, subscribeWaits(t, srv), span(2, 2.2), span(2, 3), span(2, 6), span(4, 12))
+	})
+	in(t, "waits grow after breaks", func(t *testing.T) {
+		cut := Script{Retry(2 * time.Second), Cut()}
+		srv := NewServer(t, InOrder(cut, cut, cut, gone))
+		within(t, subscribeWaits(t, srv), span(2, 3), span(2, 6), span(4, 12))
+	})
+}
+
+// A server sends the same event on every resume.
+func TestSameEventOnEveryResume(t *testing.T) {
+	for name, end := range map[string]Step{"clean ends": Wait(0), "cuts": Cut()} {
+		in(t, "waits grow, "+name, func(t *testing.T) {
+			same := append(event("1"), end)
+			srv := NewServer(t, InOrder(same, same, same, same, same, gone))
+			within(t, subscribeWaits(t, srv), span(0.5, 1.5), span(1, 3), span(2, 6), span(4, 12), span(8, 24))
+		})
+		in(t, "WithMaxRetries ends it, "+name, func(t *testing.T) {
+			same := append(event("1"), end)
+			srv := NewServer(t, InOrder(same, same, same, same, gone))
+			got, err := read(client(srv, sse.WithMaxRetries(3)).Subscribe(srv.Get("/")))
+			require.ErrorContains(t, err, "sse: gave up after 3 retries: GET http://server.test/: ")
+			require.Equal(t, []string{"1", "1", "1", "1"}, got)
+			require.Equal(t, []string{"-", "1", "1", "1"}, sentIDs(srv))
+		})
+	}
+	in(t, "waits grow from the reconnection time", func(t *testing.T) {
+		same := append(Script{Retry(4 * time.Second)}, append(event("1"), Cut())...)
+		srv := NewServer(t, InOrder(same, same, same, same, gone))
+		within(t, subscribeWaits(t, srv), span(4, 4.4), span(4, 6), span(4, 12), span(8, 24))
+	})
+	in(t, "the two retries of Fetch with WithResume end it", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent, cutAfterEvent, cutAfterEvent, Script{Data("b")}))
+		got, err := read(client(srv, resumeAt("http://server.test/rest")).Fetch(srv.Post("/", "{}")))
+		require.ErrorContains(t, err, "sse: gave up after 2 retries: ")
+		require.Equal(t, []string{"a", "a", "a"}, got)
+		require.Equal(t, []string{"-", "1", "1"}, sentIDs(srv))
+	})
+	in(t, "another ID restarts the count", func(t *testing.T) {
+		srv := NewServer(t, InOrder(event("1"), event("1"), event("1"), event("2"), event("2"), event("2"), gone))
+		got, err := read(client(srv, sse.WithMaxRetries(3)).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"1", "1", "1", "2", "2", "2"}, got)
+	})
+}
+
+// Attempts start at least 100 ms apart, whatever reconnection time the server sets.
+func TestLeastTimeBetweenAttempts(t *testing.T) {
+	const ms = time.Millisecond
+	for took, want := range map[time.Duration]time.Duration{
+		0: 100 * ms, 30 * ms: 100 * ms, 100 * ms: 100 * ms, 250 * ms: 250 * ms,
+	} {
+		script := func(id string) Script { return append(Script{Retry(0), Wait(took)}, event(id)...) }
+		in(t, fmt.Sprintf("Subscribe, connections of %v", took), func(t *testing.T) {
+			srv := NewServer(t, InOrder(script("1"), script("2"), script("3"), gone))
+			var delays []time.Duration
+			require.Equal(t, []time.Duration{want, want, want}, subscribeWaits(t, srv,
+				sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) { delays = append(delays, a.Delay) }})))
+			require.Equal(t, slices.Repeat([]time.Duration{want - took}, 3), delays)
+		})
+		in(t, fmt.Sprintf("Fetch with WithResume, connections of %v", took), func(t *testing.T) {
+			cut := func(id string) Script { return append(script(id), Raw("data: x"), Cut()) }
+			srv := NewServer(t, InOrder(cut("1"), cut("2"), cut("3"), Script{Data("d")}))
+			got, err := read(sse.Fetch(srv.Post("/", "{}"), sse.WithHTTPClient(srv.Client()), resumeAt("http://server.test/rest")))
+			require.NoError(t, err)
+			require.Equal(t, []string{"1", "2", "3", "d"}, got)
+			require.Equal(t, []time.Duration{want, want, want}, gaps(srv))
+		})
+	}
+	in(t, "for a minute", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Retry(0), Data("a")}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Millisecond)
+		defer cancel()
+		s, err := sse.Subscribe(srv.Get("/").WithContext(ctx), sse.WithHTTPClient(srv.Client()))
+		require.NoError(t, err)
+		defer s.Close()
+		events := 0
+		for s.Next() {
+			events++
+			require.LessOrEqual(t, events, 601)
+		}
+		require.Equal(t, context.DeadlineExceeded, s.Err())
+		require.Equal(t, 601, events)
+	})
+	in(t, "Reconnect and WithRetryPolicy may be faster", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Retry(0), Data("a")}, gone))
+		require.Equal(t, []time.Duration{0}, subscribeWaits(t, srv,
+			sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) { return 0, true })))
+
+		srv = NewServer(t, InOrder(Script{Retry(0), Data("a"), Stall()}, gone))
+		s, err := sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		s.Reconnect()
+		require.False(t, s.Next())
+		require.NoError(t, s.Err())
+		require.Equal(t, []time.Duration{0}, gaps(srv))
+	})
+}
+
 func TestRetryAfter(t *testing.T) {
+	for name, tt := range map[string]struct {
+		headers []string
+		want    time.Duration
+	}{
+		"milliseconds":                            {[]string{"Retry-After-Ms", "1500"}, 1500 * time.Millisecond},
+		"milliseconds before seconds":             {[]string{"Retry-After-Ms", "2500", "Retry-After", "9"}, 2500 * time.Millisecond},
+		"milliseconds with a fraction":            {[]string{"Retry-After-Ms", "1500.5"}, 1500*time.Millisecond + 500*time.Microsecond},
+		"seconds if the milliseconds are invalid": {[]string{"Retry-After-Ms", "soon", "Retry-After", "9"}, 9 * time.Second},
+		"seconds with a fraction":                 {[]string{"Retry-After", "1.25"}, 1250 * time.Millisecond},
+	} {
+		in(t, name, func(t *testing.T) {
+			for i := range 2 {
+				srv := NewServer(t, InOrder(Script{Answer(429, tt.headers...)}, Script{Data("a", "[DONE]")}))
+				var seen []sse.Attempt
+				_, err := read(bothCalls(client(srv, doneEvent, sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) { seen = append(seen, a) }})))[i](srv.Post("/", "{}")))
+				require.NoError(t, err)
+				require.Equal(t, []time.Duration{tt.want}, gaps(srv))
+				require.Len(t, seen, 1)
+				require.Equal(t, tt.want, responseError(t, seen[0].Err).RetryAfter)
+			}
+		})
+	}
+	in(t, "milliseconds that are over a minute", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(429, "Retry-After-Ms", "60000.5")}, Script{Data("a")}))
+		_, err := client(srv).Fetch(srv.Post("/", "{}"))
+		require.Equal(t, time.Minute+500*time.Microsecond, responseError(t, err).RetryAfter)
+		require.Len(t, srv.Requests(), 1)
+	})
 	in(t, "seconds", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(503, "Retry-After", "7")}, Script{Data("a")}))
 		_, err := read(client(srv).Fetch(srv.Get("/")))
@@ -379,7 +845,7 @@ func span(lo, hi float64) [2]time.Duration {
 
 func TestRetryPolicy(t *testing.T) {
 	in(t, "sees the default decision and overrides it", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"}), Cut()}, Script{Answer(401)}, Script{Answer(503, "Retry-After", "9")}, Script{Data("b")}, gone))
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"}), Cut()}, Script{Answer(401)}, Script{Answer(503, "Retry-After", "9")}, Script{Send(sse.Event{ID: "2", Data: "b"})}, gone))
 		var seen []sse.Attempt
 		got, err := read(client(srv, sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
 			seen = append(seen, a)
@@ -401,7 +867,7 @@ func TestRetryPolicy(t *testing.T) {
 			{Number: 1, LastEventID: "1", Retry: true, Delay: time.Second, Events: 1},
 			{Number: 2, LastEventID: "1", Retry: false, Delay: time.Second, Elapsed: 5 * time.Second},
 			{Number: 3, LastEventID: "1", Retry: true, Delay: 9 * time.Second, Elapsed: 10 * time.Second},
-			{Number: 1, LastEventID: "1", Retry: true, Delay: time.Second, Events: 1},
+			{Number: 1, LastEventID: "2", Retry: true, Delay: time.Second, Events: 1},
 		}, seen)
 	})
 	in(t, "ends the stream where the default retries", func(t *testing.T) {
@@ -538,7 +1004,7 @@ func TestLastEventID(t *testing.T) {
 		require.True(t, s.Next())
 		require.Equal(t, "a\x01b", s.Event().ID)
 		require.False(t, s.Next())
-		require.EqualError(t, s.Err(), "sse: GET http://server.test/p: the last event ID has a control character, so no header can carry it; use WithResume to resume another way")
+		require.EqualError(t, s.Err(), "sse: GET http://server.test/p: the last event ID has a control character or more than 8 KiB, so no header can carry it; use WithResume to resume another way")
 		require.Len(t, srv.Requests(), 1)
 	})
 }
@@ -603,13 +1069,14 @@ func TestWithResume(t *testing.T) {
 		require.Equal(t, "/resume", srv.Requests()[1].Path)
 	})
 	in(t, "the same request several times", func(t *testing.T) {
-		srv := NewServer(t, InOrder(cutAfterEvent, cutAfterEvent, cutAfterEvent, Script{Data("b")}))
+		cut := func(id string) Script { return append(event(id), Cut()) }
+		srv := NewServer(t, InOrder(cut("1"), cut("2"), cut("3"), Script{Data("b")}))
 		again := srv.Post("/resume", "{}")
 		got, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
 			return again, nil
 		})).Fetch(srv.Post("/start", "{}")))
 		require.NoError(t, err)
-		require.Equal(t, []string{"a", "a", "a", "b"}, got)
+		require.Equal(t, []string{"1", "2", "3", "b"}, got)
 		for _, r := range srv.Requests() {
 			require.Equal(t, "{}", string(r.Body))
 		}
@@ -793,11 +1260,77 @@ func TestNothingToResume(t *testing.T) {
 		require.Len(t, srv.Requests(), 2)
 	})
 	in(t, "before a response was accepted", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a")}))
+		srv := NewServer(t, InOrder(Script{Answer(429)}, Script{Data("a")}))
 		got, err := read(client(srv, resumeNothing).Fetch(srv.Post("/", "{}")))
 		require.NoError(t, err)
 		require.Equal(t, []string{"a"}, got)
 		require.Equal(t, "{}", string(srv.Requests()[1].Body))
+	})
+}
+
+// Until a response was accepted, the first request is sent again if the function of
+// WithRetryPolicy decides to retry where the default does not.
+func TestNothingToResumeBeforeAResponse(t *testing.T) {
+	in(t, "a token that is renewed after a 401 response", func(t *testing.T) {
+		for i := range 2 {
+			srv := NewServer(t, InOrder(Script{Answer(401)}, Script{Data("a", "[DONE]")}))
+			token, asked := "old", 0
+			c := client(srv, doneEvent,
+				sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { asked++; return nil, nil }),
+				sse.WithPrepare(func(r *http.Request) error { r.Header.Set("Authorization", token); return nil }),
+				sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
+					refusedWith(401)(t, a.Err)
+					require.False(t, a.Retry)
+					token = "new"
+					return 0, true
+				}))
+			got, err := read(bothCalls(c)[i](srv.Post("/", "{}")))
+			require.NoError(t, err)
+			require.Equal(t, []string{"a"}, got)
+			require.Equal(t, 1, asked)
+			require.Equal(t, []time.Duration{0}, gaps(srv))
+			for j, want := range []string{"old", "new"} {
+				r := srv.Requests()[j]
+				require.Equal(t, "POST {} "+want, r.Method+" "+string(r.Body)+" "+r.Header.Get("Authorization"))
+			}
+		}
+	})
+	in(t, "a request that WithPrepare could not make", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		prepared := 0
+		got, err := read(client(srv, resumeNothing,
+			sse.WithPrepare(func(*http.Request) error {
+				if prepared++; prepared == 1 {
+					return errInBand
+				}
+				return nil
+			}),
+			sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return a.Delay, true })).Fetch(srv.Post("/", "{}")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "a policy that only confirms the default does not send it again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a")}))
+		_, err := client(srv, resumeNothing, sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
+			require.True(t, a.Retry)
+			return a.Delay, a.Retry
+		})).Fetch(srv.Post("/", "{}"))
+		require.EqualError(t, err, "sse: POST http://server.test/: 503 Service Unavailable")
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "not once a response was accepted", func(t *testing.T) {
+		srv := NewServer(t, InOrder(cutAfterEvent, Script{Answer(401)}, Script{Data("b")}))
+		asked := 0
+		got, err := read(client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			if asked++; asked == 1 {
+				return srv.Get("/rest"), nil
+			}
+			return nil, nil
+		}), sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return a.Delay, true })).Fetch(srv.Post("/", "{}")))
+		require.Equal(t, "lost", truncatedError(t, err).Partial.Data)
+		require.Equal(t, []string{"a"}, got)
+		require.Len(t, srv.Requests(), 2)
 	})
 }
 
@@ -949,5 +1482,37 @@ func TestReconnectCounts(t *testing.T) {
 		require.False(t, s.Next())
 		require.ErrorContains(t, s.Err(), "Reconnect was called")
 		require.NotContains(t, s.Err().Error(), "gave up")
+	})
+}
+
+// An ID that a header carries without its white space is still the same place.
+func TestSameEventWithWhiteSpaceInItsID(t *testing.T) {
+	for _, id := range []string{"1", "1 ", "\t1"} {
+		in(t, fmt.Sprintf("%q", id), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Raw("id: " + id + "\ndata: a\n\n"), Cut()}))
+			_, err := read(client(srv, sse.WithMaxRetries(3)).Subscribe(srv.Get("/")))
+			require.ErrorContains(t, err, "gave up after 3 retries")
+			require.Len(t, srv.Requests(), 4, "only the first event was progress")
+		})
+	}
+}
+
+// A server that directs polling by retry makes progress where a completion event is to come
+// as well, unless it only repeats itself.
+func TestPollingBeforeTheCompletion(t *testing.T) {
+	in(t, "without an event", func(t *testing.T) {
+		poll := Script{Retry(time.Second)}
+		srv := NewServer(t, InOrder(poll, poll, poll, poll, poll, Script{Data("a", "[DONE]")}))
+		got, err := read(client(srv, sse.WithMaxRetries(3), doneEvent).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+		for _, gap := range gaps(srv) {
+			require.InDelta(t, 1.05, gap.Seconds(), 0.05)
+		}
+	})
+	in(t, "with the same event again", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Retry(0), Send(sse.Event{ID: "1", Data: "a"})}))
+		_, err := read(client(srv, sse.WithMaxRetries(3)).Subscribe(srv.Get("/")))
+		require.ErrorContains(t, err, "gave up after 3 retries")
 	})
 }

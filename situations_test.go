@@ -37,6 +37,7 @@ type situation struct {
 	name             string
 	fetch, subscribe string // what they do, in the words of the table
 	idempotent       bool   // Fetch retries only idempotent requests
+	atFirst          bool   // until a response was accepted; a reconnect is retried
 	cases            []situationCase
 }
 
@@ -80,9 +81,17 @@ var situations = []situation{
 		},
 	},
 	{
-		name:  "408, 425, 429, 503, 529",
+		name:  "unknown host, untrusted certificate, at first",
+		fetch: "its error", subscribe: "its error", atFirst: true,
+		cases: []situationCase{
+			{name: "unknown host", unsent: errUnknownHost, err: errUnknownHost},
+			{name: "untrusted certificate", unsent: errUntrusted, err: errUntrusted},
+		},
+	},
+	{
+		name:  "408, 425, 429, 529",
 		fetch: "retry, twice", subscribe: "retry",
-		cases: append(statuses(408, 425, 429, 503, 529),
+		cases: append(statuses(408, 425, 429, 529),
 			situationCase{name: "Retry-After of a minute", script: Script{Answer(429, "Retry-After", "60")}, status: 429},
 			situationCase{
 				name: "Retry-After of more than a minute", script: Script{Answer(429, "Retry-After", "61")}, status: 429,
@@ -90,9 +99,9 @@ var situations = []situation{
 			}),
 	},
 	{
-		name:  "500, 502, 504, or no response (ErrOpenTimeout)",
+		name:  "500, 502, 503, 504, 52x, 530, 598, 599, or no response (ErrOpenTimeout)",
 		fetch: "retry, twice", subscribe: "retry", idempotent: true,
-		cases: append(statuses(500, 502, 504),
+		cases: append(statuses(500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530, 598, 599),
 			situationCase{name: "no response", script: Script{Cut()}},
 			situationCase{
 				name: "ErrOpenTimeout", script: Script{Stall()},
@@ -103,6 +112,10 @@ var situations = []situation{
 		name:  "any other status, or not text/event-stream",
 		fetch: "*ResponseError", subscribe: "*ResponseError",
 		cases: append(statuses(202, 304, 400, 401, 404, 410, 501),
+			situationCase{
+				name: "205 text/event-stream", script: Script{Answer(205, "Content-Type", "text/event-stream")},
+				status: 205,
+			},
 			situationCase{name: "200 without a type", script: Script{Answer(200)}, status: 200},
 			situationCase{
 				name: "200 HTML", script: Script{Answer(200, "Content-Type", "text/html"), Raw("<p>")},
@@ -257,7 +270,11 @@ func TestSituations(t *testing.T) {
 				in(t, "Subscribe, on a reconnect, "+c.name, func(t *testing.T) {
 					// The connection is not reused, so that the reconnect dials.
 					openStream := Answer(200, "Content-Type", "text/event-stream", "Connection", "close")
-					c.requireSubscribe(t, s.subscribe, Script{openStream, Data("a")})
+					outcome := s.subscribe
+					if s.atFirst {
+						outcome = "retry"
+					}
+					c.requireSubscribe(t, outcome, Script{openStream, Data("a")})
 				})
 			}
 		})
@@ -405,8 +422,8 @@ func (c situationCase) play(t *testing.T, call func(*sse.Client, *http.Request, 
 
 var updatePostCounts = flag.Bool("update-post-counts", false, "write the table of TestPostCounts to docs/llm.md")
 
-// The number of POSTs that a server gets is that of the table in docs/llm.md. It is one
-// unless the request was not processed or is idempotent.
+// The number of POSTs that a server gets is that of the table in docs/llm.md. It is one at
+// most unless the request was not processed or is idempotent.
 func TestPostCounts(t *testing.T) {
 	lines := []string{
 		"| situation | POSTs | with `Idempotency-Key` | with `WithResume` |",
@@ -421,7 +438,9 @@ func TestPostCounts(t *testing.T) {
 			}
 			posts, gets := c.count(t, false, false)
 			require.Zero(t, gets, name)
-			if s.fetch != "retry, twice" || s.idempotent {
+			if s.atFirst {
+				require.Zero(t, posts, name)
+			} else if s.fetch != "retry, twice" || s.idempotent {
 				require.Equal(t, 1, posts, name)
 			}
 			keyed, gets := c.count(t, true, false)

@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/fetchsse/sse/internal/body"
 	"github.com/fetchsse/sse/internal/header"
@@ -34,6 +36,7 @@ type Stream struct {
 	parser   Parser // outlives connections, with the last event ID and the reconnection time
 
 	state    state
+	inHand   bool  // an event that a function of the caller has not finished with
 	conn     *conn // the current attempt, from the wait before it on; at last, the last one
 	resp     *http.Response
 	err      error
@@ -127,7 +130,7 @@ func (s *Stream) Next() bool {
 			switch {
 			case s.interrupted():
 				s.interrupt()
-			case !s.parser.next():
+			case !s.inHand && !s.parser.next():
 				s.endAttempt(s.disconnect())
 			case s.deliver():
 				return true
@@ -162,11 +165,15 @@ func (s *Stream) connect() {
 		delay = 0
 	}
 	if !c.wait(delay) {
-		s.endAttempt(c.canceled())
+		o := c.canceled()
+		o.unsent = true
+		s.endAttempt(o)
 		return
 	}
+	s.retrier.began = time.Now()
 	c.startTimer(c.openTimeout())
 	req, id, err := s.requests.next(c.ctx, &s.retrier, s.parser.LastEventID())
+	c.place = cmp.Or(id, s.parser.LastEventID())
 	var o *outcome
 	switch {
 	case err != nil:
@@ -191,6 +198,9 @@ func (s *Stream) adopt(resp *http.Response) {
 	}
 	s.resp = resp
 	c.close()
+	if o.kind == noContent && s.cfg.completes() {
+		o.err = s.incomplete()
+	}
 	s.finish(o.err)
 }
 
@@ -215,23 +225,28 @@ func (s *Stream) begin(o *outcome) {
 // deliver reports whether the parser's event is for the caller. If the event ends the
 // stream, deliver ends it, or marks it completed.
 func (s *Stream) deliver() bool {
+	s.inHand = true // a panic in a function of the caller does not lose the event
 	if s.isDone(s.parser.Data()) {
 		s.endAttempt(&outcome{kind: done})
 		return false
 	}
 	var e Event
-	if s.cfg.eventError != nil || s.cfg.terminator != nil {
+	if len(s.cfg.eventError) > 0 || len(s.cfg.terminator) > 0 {
 		e = s.parser.Event()
 	}
-	if f := s.cfg.eventError; f != nil {
+	for _, f := range s.cfg.eventError {
 		if err := f(e); err != nil {
 			s.endAttempt(&outcome{kind: poisoned, err: &EventError{Event: e, Err: err, name: s.conn.name}})
 			return false
 		}
 	}
-	if f := s.cfg.terminator; f != nil && f(e) {
-		s.state = completed
+	for _, f := range s.cfg.terminator {
+		if f(e) {
+			s.state = completed
+			break
+		}
 	}
+	s.inHand = false
 	s.conn.events++
 	s.conn.reads.Reset()
 	return true
@@ -239,6 +254,10 @@ func (s *Stream) deliver() bool {
 
 // isDone reports whether data is that of a [WithDone] event.
 func (s *Stream) isDone(data []byte) bool {
+	if len(s.cfg.done) == 0 {
+		return false
+	}
+	data = bytes.TrimSpace(data)
 	return slices.ContainsFunc(s.cfg.done, func(done string) bool { return string(data) == done })
 }
 
@@ -258,7 +277,7 @@ func (s *Stream) disconnect() *outcome {
 		return &outcome{kind: done} // its blank line is missing
 	case cause == errTimeout || (cause == errReconnect && s.retrier.subscribe):
 		return c.canceled() // a Fetch needs the TruncatedError in case there is no rest
-	case cause == nil && r.err == io.EOF && !r.pending && !s.cfg.completes():
+	case cause == nil && r.err == io.EOF && !r.pending && !s.cfg.completes() && (!r.foreign || c.events > 0):
 		return &outcome{kind: bodyEnded}
 	}
 	o := &outcome{kind: bodyCut, err: s.truncation(r, cause)}
@@ -278,30 +297,46 @@ func (s *Stream) truncation(r remainder, cause error) *TruncatedError {
 		Err:         io.ErrUnexpectedEOF,
 		Ignored:     r.ignored,
 		name:        s.conn.name,
+		within:      r.pending || r.event != (Event{}),
 	}
 	switch {
 	case cause == errReconnect:
 		e.Err = errReconnect
 	case r.err != io.EOF:
 		e.Err = redact.Error(r.err)
+	default:
+		e.Clean, e.without = true, s.cfg.completion()
 	}
 	return e
+}
+
+// incomplete returns the error of a 204 response where a completion event is expected.
+func (s *Stream) incomplete() *TruncatedError {
+	return &TruncatedError{
+		LastEventID: s.parser.LastEventID(),
+		Err:         io.ErrUnexpectedEOF,
+		Clean:       true,
+		name:        s.conn.name,
+		without:     s.cfg.completion(),
+	}
 }
 
 // endAttempt ends the current attempt with the outcome o. It then ends the stream or
 // prepares the next attempt, as the retrier decides.
 func (s *Stream) endAttempt(o *outcome) {
 	c := s.conn
-	o.name, o.opened, o.spent = c.name, s.state != connecting, s.requests.oneShot.Used()
+	o.name, o.opened, o.accepted, o.spent = c.name, s.state != connecting, s.requests.resuming, s.requests.oneShot.Used()
 	o.lastEventID = s.parser.LastEventID()
 	o.retry, o.hasRetry = s.parser.Retry()
+	s.inHand = false
 	s.state = connecting // a panic in a hook must not end this attempt again
+	ownConn := c.isGivenUp() || c.ownConn && !o.opened
 	if o.kind == done {
 		c.drain()
 	}
 	c.close()
 	if o.opened {
-		o.events = c.events
+		o.events, o.progress = c.events, s.madeProgress(o)
 		s.parser.release() // a wait needs no buffer
 		s.cfg.trace.disconnect(o.err)
 		s.cfg.log(c.parent, slog.LevelInfo, "sse: disconnected", c.name, o.err, slog.Int("events", c.events))
@@ -309,6 +344,10 @@ func (s *Stream) endAttempt(o *outcome) {
 	if cause := s.interruption(); cause != nil && o.kind != done {
 		o.kind, o.err = interrupted, cause
 	}
+	if o.kind == noContent && s.cfg.completes() {
+		o.err = s.incomplete()
+	}
+	s.retrier.countSent(o)
 	again, err := s.retrier.decide(o)
 	if !again {
 		s.finish(err)
@@ -320,6 +359,19 @@ func (s *Stream) endAttempt(o *outcome) {
 		s.cfg.log(c.parent, slog.LevelInfo, "sse: waiting", c.name, o.err, slog.Int("attempt", next.Number), slog.Duration("delay", next.Delay))
 	}
 	s.newAttempt(c.name)
+	s.conn.ownConn = ownConn
+}
+
+// madeProgress reports whether the connection that ended has moved the place in the stream
+// or shown that the server is well: a quiet feed, or one that directs polling by retry.
+func (s *Stream) madeProgress(o *outcome) bool {
+	c := s.conn
+	moved := c.events > 0 && (o.lastEventID == "" || o.lastEventID != c.place)
+	quiet := c.bytes && time.Since(c.opened) >= quietProgress
+	cut, ok := o.err.(*TruncatedError)
+	clean := o.err == nil || ok && cut.Clean && cut.Partial == Event{}
+	polling := s.parser.retrySet && clean && c.events == 0
+	return moved || quiet || polling
 }
 
 // interrupt ends the stream for its interruption.
@@ -357,6 +409,9 @@ func (s *Stream) finish(err error) {
 	level := slog.LevelInfo
 	if cause := s.interruption(); err != nil && cause != nil {
 		err = cause
+		if last := s.retrier.next.Err; last != nil && cause != ErrClosed && !errors.Is(last, errReconnect) {
+			err = &interruptedError{cause: cause, last: last}
+		}
 	} else if err != nil {
 		level = slog.LevelWarn // the program has not asked for this end
 	}
@@ -377,8 +432,9 @@ func (s *Stream) Data() []byte { return s.parser.Data() }
 // Type returns the type of the last event, or "" without an event.
 func (s *Stream) Type() string { return s.parser.Type() }
 
-// LastEventID returns the ID that the next attempt would send. A program that stores it
-// can resume there with [WithLastEventID].
+// LastEventID returns the ID that the next attempt would send, as the stream had it; a
+// header carries it without white space at its ends. A program that stores it can resume
+// there with [WithLastEventID].
 func (s *Stream) LastEventID() string { return s.parser.LastEventID() }
 
 // Response returns the response of the current connection, or of the last one, for its
@@ -388,7 +444,8 @@ func (s *Stream) Response() *http.Response { return s.resp }
 // Err returns the error that ended the stream. It is nil until then, unless Close was
 // called, and after the completion or another clean end. Otherwise it is the cause of the
 // context, [ErrClosed], or the error of the last attempt or connection, in this order. A
-// reconnect is not an error.
+// reconnect is not an error. If the context ended while the stream waited to retry, the
+// error wraps the cause and the last failure: test it with [errors.Is].
 func (s *Stream) Err() error {
 	if s.state < completed && s.closed.Load() {
 		return ErrClosed
@@ -405,8 +462,9 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 }
 
 // Reconnect drops the connection, or ends a wait, and makes a new attempt at once: after
-// a change of network, or when the machine wakes up. Complete events that have arrived
-// are still delivered. It may be called from any goroutine, and does not block. It has no
+// a change of network, or when the machine wakes up. Complete events that Next has already
+// read from the connection are still delivered. The new attempt has a connection of its
+// own. It may be called from any goroutine, and does not block. It has no
 // effect on a stream of Fetch or FromResponse without [WithResume].
 func (s *Stream) Reconnect() {
 	if !s.retrier.subscribe && s.cfg.resume == nil {
@@ -465,11 +523,18 @@ func (c *config) log(ctx context.Context, level slog.Level, message, name string
 func logReason(name string, err error) string {
 	_, event := errors.AsType[*EventError](err)
 	attempt, isAttempt := errors.AsType[*attemptError](err)
+	waiting, isInterrupted := err.(*interruptedError)
 	text := trimPrefix(err)
+	name = cmp.Or(name, requestOf(err))
+	if refusal, ok := errors.AsType[*ResponseError](err); ok && refusal.Err != nil {
+		text = strings.TrimPrefix(refusal.LogValue().String(), "sse: ")
+	}
 	if name != "" {
 		text = strings.Replace(text, name, "", 1)
 	}
 	switch {
+	case isInterrupted:
+		return logReason(name, waiting.cause) + ", waiting to retry: " + logReason(name, waiting.last)
 	case event:
 		return "error event"
 	case isAttempt && attempt.unsendable:
@@ -480,39 +545,76 @@ func logReason(name string, err error) string {
 	return "the context ended" // with the caller's cause
 }
 
-func (t *Trace) request(req *http.Request) {
-	if t != nil && t.Request != nil {
-		t.Request(req)
+// requestOf returns the name of the request that err is about, or "".
+func requestOf(err error) string {
+	if e, ok := errors.AsType[*attemptError](err); ok {
+		return e.name
+	}
+	if e, ok := errors.AsType[*ResponseError](err); ok {
+		return e.name
+	}
+	if e, ok := errors.AsType[*TruncatedError](err); ok {
+		return e.name
+	}
+	if e, ok := errors.AsType[*EventError](err); ok {
+		return e.name
+	}
+	return ""
+}
+
+// logValue returns err with the name of its request, for [slog.LogValuer].
+func logValue(err error) slog.Value {
+	return slog.StringValue("sse: " + requestOf(err) + logReason("", err))
+}
+
+// traces are the hooks of all WithTrace options.
+type traces []*Trace
+
+func (ts traces) request(req *http.Request) {
+	for _, t := range ts {
+		if t.Request != nil {
+			t.Request(req)
+		}
 	}
 }
 
-func (t *Trace) open(resp *http.Response) {
-	if t != nil && t.Open != nil {
-		t.Open(resp)
+func (ts traces) open(resp *http.Response) {
+	for _, t := range ts {
+		if t.Open != nil {
+			t.Open(resp)
+		}
 	}
 }
 
-func (t *Trace) disconnect(err error) {
-	if t != nil && t.Disconnect != nil {
-		t.Disconnect(err)
+func (ts traces) disconnect(err error) {
+	for _, t := range ts {
+		if t.Disconnect != nil {
+			t.Disconnect(err)
+		}
 	}
 }
 
-func (t *Trace) wait(a Attempt) {
-	if t != nil && t.Wait != nil {
-		t.Wait(a)
+func (ts traces) wait(a Attempt) {
+	for _, t := range ts {
+		if t.Wait != nil {
+			t.Wait(a)
+		}
 	}
 }
 
-func (t *Trace) comment(text []byte) {
-	if t != nil && t.Comment != nil {
-		t.Comment(utf8x.String(text))
+func (ts traces) comment(text []byte) {
+	for _, t := range ts {
+		if t.Comment != nil {
+			t.Comment(utf8x.String(text))
+		}
 	}
 }
 
-func (t *Trace) ignored(line []byte) {
-	if t != nil && t.Ignored != nil {
-		t.Ignored(utf8x.String(line))
+func (ts traces) ignored(line []byte) {
+	for _, t := range ts {
+		if t.Ignored != nil {
+			t.Ignored(utf8x.String(line))
+		}
 	}
 }
 
@@ -524,6 +626,7 @@ type TruncatedError struct {
 	LastEventID string // in force at the end
 	Events      int    // dispatched by this connection
 	Err         error  // io.ErrUnexpectedEOF, or the error of reading
+	Clean       bool   // the response itself ended normally
 
 	// Ignored has the last lines that were not fields of the standard, at most 8, and of
 	// each the first 1,024 bytes as valid UTF-8. The unfinished last line is included. A
@@ -531,22 +634,39 @@ type TruncatedError struct {
 	// called error or as plain JSON. The message of the error does not show them.
 	Ignored []string
 
-	name string
+	name    string
+	without string // the completion event that is missing, if one was configured
+	within  bool   // the end cut off a block, or a line that may have begun one
 }
 
 func (e *TruncatedError) Error() string {
-	also := ""
-	if e.Partial != (Event{}) {
-		also = ", within the next"
+	text := "the connection broke"
+	if e.Clean {
+		text = "the response ended"
+	}
+	text += " after " + count(e.Events, "event", "events")
+	switch {
+	case e.within || e.Partial != (Event{}):
+		text += fmt.Sprintf(", in the middle of event %d", e.Events+1)
+	case e.Clean && e.without != "":
+		text += " without " + e.without
 	}
 	if len(e.Ignored) > 0 {
-		also += ", with ignored lines"
+		text += ", with ignored lines"
 	}
-	return fmt.Sprintf("sse: %struncated after %s%s: %s", e.name,
-		count(e.Events, "event", "events"), also, trimPrefix(redact.Error(cmp.Or(e.Err, io.ErrUnexpectedEOF))))
+	if !e.Clean {
+		text += ": " + trimPrefix(redact.Error(cmp.Or(e.Err, io.ErrUnexpectedEOF)))
+	}
+	return "sse: " + e.name + text
 }
 
 func (e *TruncatedError) Unwrap() []error { return []error{e.Err, io.ErrUnexpectedEOF} }
+
+// LogValue implements [slog.LogValuer]. It leaves out what the stream carried.
+func (e *TruncatedError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+
+// MarshalText is LogValue for encoders that do not use it.
+func (e *TruncatedError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 func count(n int, singular, plural string) string {
 	if n == 1 {
@@ -569,3 +689,10 @@ func (e *EventError) Error() string {
 }
 
 func (e *EventError) Unwrap() error { return e.Err }
+
+// LogValue implements [slog.LogValuer]. It leaves out the event and the words of the
+// caller's function.
+func (e *EventError) LogValue() slog.Value { return slog.StringValue("sse: " + e.name + "error event") }
+
+// MarshalText is LogValue for encoders that do not use it.
+func (e *EventError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }

@@ -1,6 +1,7 @@
 package sse_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -127,9 +128,37 @@ func TestCompletion(t *testing.T) {
 	})
 }
 
+// Some servers add white space to the event of WithDone, or a line without text.
+func TestDoneWithWhiteSpace(t *testing.T) {
+	for _, data := range []string{"[DONE] ", " [DONE]", "[DONE]\n", "\n[DONE]", "[DONE]\t", " [DONE]\n\n"} {
+		in(t, fmt.Sprintf("%q completes the stream", data), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a", data, "b")}))
+			for _, open := range bothCalls(client(srv)) {
+				got, err := read(open(srv.Post("/", "{}"), sse.WithDone("[END]", "[DONE]")))
+				require.NoError(t, err)
+				require.Equal(t, []string{"a"}, got)
+				got, err = read(open(srv.Post("/", "{}"), sse.WithDone(data)))
+				require.NoError(t, err)
+				require.Equal(t, []string{"a"}, got)
+			}
+			require.Len(t, srv.Requests(), 4)
+		})
+	}
+	for _, data := range []string{"[DONE].", "[DONE] [DONE]", "[ DONE]", "[done]", "\u200b[DONE]", "\"[DONE]\""} {
+		in(t, fmt.Sprintf("%q does not complete the stream", data), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a", data, "b")}))
+			got, err := read(client(srv, doneEvent).Fetch(srv.Post("/", "{}")))
+			truncatedError(t, err)
+			require.Equal(t, []string{"a", data, "b"}, got)
+		})
+	}
+}
+
 // Some servers omit the last blank line. The event of WithDone completes the stream even so.
 func TestCompletionWithoutBlankLine(t *testing.T) {
-	for _, last := range []string{"data: [DONE]", "data:[DONE]\n", "data: [DONE]\r\n", "id: 1\nevent: x\ndata: [DONE]"} {
+	for _, last := range []string{
+		"data: [DONE]", "data:[DONE]\n", "data: [DONE]\r\n", "id: 1\nevent: x\ndata: [DONE]", "data: [DONE] ", "data: [DONE]\ndata:\n",
+	} {
 		for name, end := range map[string]Step{"clean end": Wait(0), "cut": Cut(), "silence": Stall()} {
 			if name != "clean end" && !strings.HasSuffix(last, "\n") {
 				continue // the line may not be complete
@@ -148,7 +177,7 @@ func TestCompletionWithoutBlankLine(t *testing.T) {
 			})
 		}
 	}
-	for _, last := range []string{"data: [DONE", "data: [DONE] ", "data: [DONE]\ndata:\n", "data: [DONE]\ndat", "data: [DONE]\ndata", "[DONE]", "id: [DONE]"} {
+	for _, last := range []string{"data: [DONE", "data: [DONE] x", "data: [DONE]\ndata: x\n", "data: [DONE]\ndat", "data: [DONE]\ndata", "[DONE]", "id: [DONE]"} {
 		in(t, fmt.Sprintf("%q does not complete the stream", last), func(t *testing.T) {
 			srv := NewServer(t, InOrder(Script{Data("a"), Raw(last)}))
 			_, err := read(client(srv, doneEvent).Fetch(srv.Get("/")))
@@ -182,16 +211,73 @@ func TestTruncatedError(t *testing.T) {
 		script  Script
 		opts    []sse.Option
 		partial sse.Event
-		clean   bool // Err is exactly io.ErrUnexpectedEOF
+		clean   bool
+		want    string // after the name of the request
 	}{
-		{name: "clean end in the middle of an event", script: Script{Data("a"), Raw("event: t\nid: 4\ndata: x\ndata: y")}, partial: sse.Event{Type: "t", Data: "x\ny", ID: "4"}, clean: true},
-		{name: "clean end in the name of a data line", script: Script{Data("a"), Raw("dat")}, clean: true},
-		{name: "clean end before WithDone", script: Script{Data("a")}, opts: []sse.Option{doneEvent}, clean: true},
-		{name: "clean end before WithTerminator", script: Script{Data("a")}, opts: []sse.Option{stopEvent}, clean: true},
-		{name: "connection lost between events", script: Script{Data("a"), Cut()}},
-		{name: "connection lost in a block", script: Script{Data("a"), Raw("data: x\ndata: y\n"), Cut()}, partial: sse.Event{Type: "message", Data: "x\ny"}},
-		{name: "connection lost in a block without data", script: Script{Data("a"), Raw("event: t\n"), Cut()}, partial: sse.Event{Type: "t"}},
-		{name: "connection lost before WithDone", script: Script{Data("a"), Cut()}, opts: []sse.Option{doneEvent}},
+		{
+			name: "clean end in the middle of an event", script: Script{Data("a"), Raw("event: t\nid: 4\ndata: x\ndata: y")},
+			partial: sse.Event{Type: "t", Data: "x\ny", ID: "4"}, clean: true, want: "the response ended after 1 event, in the middle of event 2",
+		},
+		{
+			name: "clean end in the name of a data line", script: Script{Data("a"), Raw("dat")}, clean: true,
+			want: "the response ended after 1 event, in the middle of event 2",
+		},
+		{
+			name: "clean end after an event field", script: Script{Data("a"), Raw("event: t\n")},
+			partial: sse.Event{Type: "t"}, clean: true, want: "the response ended after 1 event, in the middle of event 2",
+		},
+		{
+			name: "clean end in an event field", script: Script{Data("a"), Raw("event: t")}, clean: true,
+			want: "the response ended after 1 event, in the middle of event 2",
+		},
+		{
+			name: "clean end in the name of an event field", script: Script{Data("a"), Raw("id: 1\n\ne")}, clean: true,
+			want: "the response ended after 1 event, in the middle of event 2",
+		},
+		{
+			name: "clean end before WithDone", script: Script{Data("a")}, opts: []sse.Option{doneEvent}, clean: true,
+			want: "the response ended after 1 event without [DONE]",
+		},
+		{
+			name: "clean end before WithDone, in the middle of an event", script: Script{Data("a"), Raw("data: [DO")}, opts: []sse.Option{doneEvent},
+			partial: sse.Event{Type: "message", Data: "[DO"}, clean: true, want: "the response ended after 1 event, in the middle of event 2",
+		},
+		{
+			name: "clean end before WithDone, with ignored lines", script: Script{Data("a"), Raw("error: x\n")}, opts: []sse.Option{doneEvent},
+			clean: true, want: "the response ended after 1 event without [DONE], with ignored lines",
+		},
+		{
+			name: "clean end before one of several of WithDone", script: Script{Data("a")}, opts: []sse.Option{sse.WithDone("[DONE]", "[END]")},
+			clean: true, want: "the response ended after 1 event without the completion event",
+		},
+		{
+			name: "clean end before a long one of WithDone", script: Script{Data("a")}, opts: []sse.Option{sse.WithDone(strings.Repeat("x", 1000))},
+			clean: true, want: "the response ended after 1 event without " + strings.Repeat("x", 512) + "...",
+		},
+		{
+			name: "clean end before WithTerminator", script: Script{Data("a")}, opts: []sse.Option{stopEvent}, clean: true,
+			want: "the response ended after 1 event without the completion event",
+		},
+		{
+			name: "clean end before WithTerminator or WithDone", script: Script{Data("a")}, opts: []sse.Option{stopEvent, doneEvent}, clean: true,
+			want: "the response ended after 1 event without the completion event",
+		},
+		{
+			name: "connection lost between events", script: Script{Data("a"), Cut()},
+			want: "the connection broke after 1 event: unexpected EOF",
+		},
+		{
+			name: "connection lost in a block", script: Script{Data("a"), Raw("data: x\ndata: y\n"), Cut()}, partial: sse.Event{Type: "message", Data: "x\ny"},
+			want: "the connection broke after 1 event, in the middle of event 2: unexpected EOF",
+		},
+		{
+			name: "connection lost in a block without data", script: Script{Data("a"), Raw("event: t\n"), Cut()}, partial: sse.Event{Type: "t"},
+			want: "the connection broke after 1 event, in the middle of event 2: unexpected EOF",
+		},
+		{
+			name: "connection lost before WithDone", script: Script{Data("a"), Cut()}, opts: []sse.Option{doneEvent},
+			want: "the connection broke after 1 event: unexpected EOF",
+		},
 	}
 	for _, tt := range tests {
 		in(t, tt.name, func(t *testing.T) {
@@ -202,16 +288,12 @@ func TestTruncatedError(t *testing.T) {
 			cut := truncatedError(t, err)
 			require.Equal(t, tt.partial, cut.Partial)
 			require.Equal(t, 1, cut.Events)
+			require.Equal(t, tt.clean, cut.Clean)
 			if tt.clean {
 				require.Equal(t, io.ErrUnexpectedEOF, cut.Err)
 			}
 			require.Error(t, cut.Err)
-			message := "sse: GET http://server.test/p: truncated after 1 event"
-			if tt.partial != (sse.Event{}) {
-				message += ", within the next"
-			}
-			require.EqualError(t, err, message+": "+cut.Err.Error())
-			require.NotContains(t, err.Error(), "secret")
+			require.EqualError(t, err, "sse: GET http://server.test/p: "+tt.want)
 			require.Len(t, srv.Requests(), 1)
 		})
 	}
@@ -228,6 +310,88 @@ func TestTruncatedError(t *testing.T) {
 		require.Equal(t, "1", cut.LastEventID)
 		require.Equal(t, "2", cut.Partial.ID)
 	})
+}
+
+// A response that has text and no event, as that of a failing gateway, is not complete. A
+// Subscribe reconnects in any case.
+func TestTextWithoutEvents(t *testing.T) {
+	const (
+		outside = "the response ended after 0 events, with ignored lines"
+		within  = "the response ended after 0 events, in the middle of event 1"
+	)
+	for _, tt := range []struct{ stream, want string }{
+		{"", ""},
+		{": comment\n\n", ""},
+		{"retry: soon\n", ""},
+		{"retry\n", ""},
+		{"retry: 10\n", ""},
+		{"retr", ""},
+		{"id: a\x00b\n", ""},
+		{"id: 1\n", ""},
+		{"id: 1", ""},
+		{"event: x\n\n", ""},
+		{"\xEF\xBB", ""}, // half a byte order mark
+		{"data: a\n\nerror: x\n", ""},
+		{"error: x\n\ndata: a\n\n", ""},
+		{"data: a\n\n<html>", ""},
+		{"error: x\n", outside},
+		{"error: x", outside},
+		{"{\"error\":1}", outside},
+		{"<html>\n<p>502</p>\n\n", outside},
+		{"retry: soon\n{\n: comment\n", outside},
+		{"event: error\n", within},
+		{"event: error", within},
+		{"ev", within},
+		{"data: x\n", within},
+		{"d", within},
+		{"event: x\n\nevent: y\n", within},
+	} {
+		in(t, fmt.Sprintf("%q", tt.stream), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Open(), Raw(tt.stream)}))
+			_, err := read(client(srv).Fetch(srv.Get("/")))
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, "sse: GET http://server.test/: "+tt.want)
+			require.True(t, truncatedError(t, err).Clean)
+
+			srv = NewServer(t, InOrder(Script{Open(), Raw(tt.stream)}, Script{Data("a")}, gone))
+			got, err := read(client(srv).Subscribe(srv.Get("/")))
+			require.NoError(t, err)
+			require.Equal(t, []string{"a"}, got)
+		})
+	}
+	in(t, "events of an earlier connection do not count", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}, Script{Raw("<html>")}, Script{Raw("<html>")}))
+		_, err := read(client(srv, sse.WithResume(func(ctx context.Context, _ sse.Attempt) (*http.Request, error) {
+			return srv.Get("/rest").WithContext(ctx), nil
+		})).Fetch(srv.Get("/")))
+		require.EqualError(t, err, "sse: gave up after 2 retries: GET http://server.test/rest: "+outside)
+	})
+}
+
+// A 204 response has no completion event. For Subscribe it is how a server ends the stream.
+func TestNoContentWithCompletion(t *testing.T) {
+	for want, opts := range map[string][]sse.Option{
+		"[DONE]":               {doneEvent},
+		"the completion event": {stopEvent},
+	} {
+		in(t, "without "+want, func(t *testing.T) {
+			srv := NewServer(t, InOrder(gone))
+			for _, r := range []*http.Request{srv.Get("/"), srv.Post("/", "{}")} {
+				_, err := client(srv, opts...).Fetch(r, sse.WithLastEventID("7"))
+				require.EqualError(t, err, "sse: "+r.Method+" http://server.test/: the response ended after 0 events without "+want)
+				require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+				cut := truncatedError(t, err)
+				require.True(t, cut.Clean)
+				require.Equal(t, "7", cut.LastEventID)
+			}
+			require.Len(t, srv.Requests(), 2)
+			_, err := read(client(srv, opts...).Subscribe(srv.Get("/")))
+			require.NoError(t, err)
+		})
+	}
 }
 
 // Lines outside any field of the standard are in the error: they may tell the reason.
@@ -384,14 +548,18 @@ func TestReadTimeouts(t *testing.T) {
 // blockingStates are the states in which a stream blocks, each with the script of the
 // attempt that it blocks in. Without a script, that is dialing.
 var blockingStates = []struct {
-	name   string
-	script Script
+	name        string
+	script      Script
+	lastFailure string // that the error has beside the cause of the context
 }{
 	{name: "dialing"},
 	{name: "waiting for headers", script: Script{Stall()}},
 	{name: "waiting for the first byte", script: Script{Open(), Stall()}},
 	{name: "in an event", script: Script{Raw("data: x"), Stall()}},
-	{name: "waiting to retry", script: Script{Answer(503, "Retry-After", "50")}},
+	{
+		name: "waiting to retry", script: Script{Answer(503, "Retry-After", "50")},
+		lastFailure: "GET http://server.test/: 503 Service Unavailable; retry after 50s",
+	},
 	{name: "reading a refused body", script: Script{Answer(503), Do(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })}},
 }
 
@@ -399,8 +567,8 @@ var blockingStates = []struct {
 type interruption func(s *sse.Stream, cancel context.CancelCauseFunc)
 
 // requireInterrupted subscribes, calls interrupt two seconds after the first event, when the
-// second attempt blocks in script, and requires that the stream ends at once with want.
-func requireInterrupted(t *testing.T, script Script, interrupt interruption, want error) {
+// second attempt blocks in script, and requires that the stream ends at once with the cause.
+func requireInterrupted(t *testing.T, script Script, interrupt interruption, cause error, lastFailure string) {
 	t.Helper()
 	srv := NewServer(t, InOrder(Script{Data("a")}, script))
 	hc := *srv.Client()
@@ -416,12 +584,24 @@ func requireInterrupted(t *testing.T, script Script, interrupt interruption, wan
 	start := time.Now()
 	require.False(t, s.Next())
 	require.Equal(t, 2*time.Second, time.Since(start))
-	require.Equal(t, want, s.Err())
+	requireCause(t, cause, lastFailure, s.Err())
 	require.False(t, s.Next())
 	require.NoError(t, s.Close())
-	require.Equal(t, want, s.Err())
+	requireCause(t, cause, lastFailure, s.Err())
 	require.Equal(t, sse.Event{}, s.Event())
 	require.Empty(t, s.Type())
+}
+
+// requireCause requires that err is the cause of the end of a context, with the failure after
+// which the stream waited, if there was one.
+func requireCause(t *testing.T, cause error, lastFailure string, err error) {
+	t.Helper()
+	if lastFailure == "" {
+		require.Equal(t, cause, err)
+		return
+	}
+	require.ErrorIs(t, err, cause)
+	require.EqualError(t, err, cause.Error()+", waiting to retry: "+lastFailure)
 }
 
 // blockAfter returns a transport that never gets a connection after the first n requests.
@@ -447,14 +627,14 @@ func TestContextDone(t *testing.T) {
 			time.AfterFunc(100*time.Millisecond, func() { cancel(errUserLeft) })
 			start := time.Now()
 			_, err := read(client(srv, sse.WithHTTPClient(&hc)).Fetch(srv.Get("/").WithContext(ctx)))
-			require.Equal(t, errUserLeft, err)
+			requireCause(t, errUserLeft, state.lastFailure, err)
 			require.Equal(t, 100*time.Millisecond, time.Since(start))
 		})
 		in(t, "Subscribe, "+state.name, func(t *testing.T) {
-			requireInterrupted(t, state.script, func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(errUserLeft) }, errUserLeft)
+			requireInterrupted(t, state.script, func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(errUserLeft) }, errUserLeft, state.lastFailure)
 		})
 		in(t, "Subscribe, without a cause, "+state.name, func(t *testing.T) {
-			requireInterrupted(t, state.script, func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(nil) }, context.Canceled)
+			requireInterrupted(t, state.script, func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(nil) }, context.Canceled, state.lastFailure)
 		})
 	}
 	in(t, "before the call", func(t *testing.T) {
@@ -524,7 +704,7 @@ func TestContextDone(t *testing.T) {
 func TestClose(t *testing.T) {
 	for _, state := range blockingStates {
 		in(t, state.name, func(t *testing.T) {
-			requireInterrupted(t, state.script, func(s *sse.Stream, _ context.CancelCauseFunc) { s.Close() }, sse.ErrClosed)
+			requireInterrupted(t, state.script, func(s *sse.Stream, _ context.CancelCauseFunc) { s.Close() }, sse.ErrClosed, "")
 		})
 	}
 	in(t, "between two events", func(t *testing.T) {
@@ -723,8 +903,10 @@ func TestFromResponseContext(t *testing.T) {
 		start := time.Now()
 		time.AfterFunc(time.Second, cancel)
 		require.False(t, s.Next())
-		require.Equal(t, context.Canceled, s.Err())
 		require.Equal(t, time.Second, time.Since(start))
+		require.ErrorIs(t, s.Err(), context.Canceled)
+		truncatedError(t, s.Err())
+		require.EqualError(t, s.Err(), "context canceled, waiting to retry: the response ended after 1 event, in the middle of event 2")
 	})
 	in(t, "ends after the end of the body was read", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -1140,7 +1322,7 @@ func TestConnectionReuse(t *testing.T) {
 		require.Equal(t, 1, srv.Connections())
 	})
 	in(t, "a refusal", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(503), Raw("busy")}, Script{Answer(503)}, Script{Data("a")}))
+		srv := NewServer(t, InOrder(Script{Answer(429), Raw("busy")}, Script{Answer(429)}, Script{Data("a")}))
 		completions(t, srv, 1)
 		require.Equal(t, 1, srv.Connections())
 	})
@@ -1183,13 +1365,13 @@ func TestTrace(t *testing.T) {
 			`ignored "unknown: x"`,
 			`ignored "id: a\x00"`,
 			`ignored "retry: soon"`,
-			"disconnect sse: GET http://server.test/: truncated after 1 event, with ignored lines: unexpected EOF",
+			"disconnect sse: GET http://server.test/: the response ended after 1 event without [DONE], with ignored lines",
 			"wait 1 1s true",
 			"request GET text/event-stream",
 			"wait 2 1s true",
 			"request GET text/event-stream",
 			"open 200",
-			"disconnect sse: GET http://server.test/: truncated after 1 event: unexpected EOF",
+			"disconnect sse: GET http://server.test/: the connection broke after 1 event: unexpected EOF",
 			"wait 1 1s true",
 			"request GET text/event-stream",
 			"open 200",
@@ -1204,7 +1386,7 @@ func TestLogger(t *testing.T) {
 	const (
 		connecting = "DEBUG connecting"
 		connected  = "INFO connected"
-		truncated  = "truncated after 1 event: unexpected EOF"
+		truncated  = "the connection broke after 1 event: unexpected EOF"
 	)
 	for name, tt := range map[string]struct {
 		scripts []Script
@@ -1321,6 +1503,90 @@ func TestLoggerHidesCauses(t *testing.T) {
 			require.Equal(t, "INFO ended: "+want, log.lines[len(log.lines)-1])
 		})
 	}
+}
+
+// Errors and attempts can be logged: neither shows what the stream carried.
+func TestErrorsLogSafely(t *testing.T) {
+	secret := sse.Event{Type: "secret", Data: "secret", ID: "secret"}
+	words := errors.New("secret")
+	refusal := &sse.ResponseError{
+		StatusCode: 400, Header: http.Header{"X-Secret": {"secret"}}, Body: []byte("secret"), RetryAfter: time.Second, Err: words,
+	}
+	cut := &sse.TruncatedError{Partial: secret, LastEventID: "secret", Events: 3, Ignored: []string{"secret"}, Err: io.ErrUnexpectedEOF}
+	for _, tt := range []struct {
+		value any
+		want  string
+	}{
+		{refusal, "sse: 400 Bad Request; retry after 1s"},
+		{cut, "sse: the connection broke after 3 events, in the middle of event 4, with ignored lines: unexpected EOF"},
+		{&sse.EventError{Event: secret, Err: words}, "sse: error event"},
+		{&sse.DecodeError{Event: secret, Err: words}, "sse: decode event"},
+		{
+			sse.Attempt{Number: 2, LastEventID: "secret", Err: refusal, Retry: true, Delay: time.Second, Events: 1, Elapsed: time.Minute},
+			"[number=2 retry=true delay=1s events=1 elapsed=1m0s reason=400 Bad Request; retry after 1s]",
+		},
+		{sse.Attempt{Number: 1, Err: &sse.EventError{Event: secret, Err: words}}, "[number=1 retry=false delay=0s events=0 elapsed=0s reason=error event]"},
+		{
+			sse.Attempt{Number: 1, Err: fmt.Errorf("sse: %w", refusal)},
+			"[number=1 retry=false delay=0s events=0 elapsed=0s reason=400 Bad Request; retry after 1s]",
+		},
+		{sse.Attempt{Number: 1}, "[number=1 retry=false delay=0s events=0 elapsed=0s]"},
+	} {
+		t.Run(fmt.Sprintf("%T: %s", tt.value, tt.want), func(t *testing.T) {
+			require.Equal(t, tt.want, tt.value.(slog.LogValuer).LogValue().String())
+			var text, object, list strings.Builder
+			slog.New(slog.NewTextHandler(&text, nil)).Info("m", "v", tt.value)
+			slog.New(slog.NewJSONHandler(&object, nil)).Info("m", "v", tt.value)
+			slog.New(slog.NewJSONHandler(&list, nil)).Info("m", "v", []any{tt.value})
+			quoted, err := json.Marshal(tt.want)
+			require.NoError(t, err)
+			require.Contains(t, list.String(), `"v":[`+string(quoted)+`]`)
+			for _, log := range []string{text.String(), object.String(), list.String()} {
+				require.NotContains(t, log, "secret")
+			}
+		})
+	}
+	for name, tt := range map[string]struct {
+		script  Script
+		opts    []sse.Option
+		timeout error // the cause
+		want    string
+	}{
+		"after retries": {
+			script: Script{Answer(503)}, opts: []sse.Option{sse.WithResponseCheck(func(*http.Response) error { return words })},
+			want: "sse: GET http://server.test/: 503 Service Unavailable",
+		},
+		"waiting to retry": {
+			script: Script{Answer(429, "Retry-After", "50")}, timeout: words,
+			want: "sse: GET http://server.test/: the context ended, waiting to retry: 429 Too Many Requests; retry after 50s",
+		},
+		"WithPrepare": {
+			opts: []sse.Option{sse.WithPrepare(func(*http.Request) error { return words })},
+			want: "sse: GET http://server.test/: the request could not be made",
+		},
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(tt.script))
+			ctx := t.Context()
+			if tt.timeout != nil {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeoutCause(ctx, 10*time.Second, tt.timeout)
+				defer cancel()
+			}
+			_, err := client(srv, tt.opts...).Fetch(srv.Get("/").WithContext(ctx))
+			require.ErrorContains(t, err, cmp.Or(tt.timeout, words).Error(), "the error itself shows the words of the caller")
+			var log strings.Builder
+			slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", err)
+			require.Contains(t, log.String(), `"v":"`+tt.want+`"`)
+		})
+	}
+	in(t, "the log of a stream leaves out the words of WithResponseCheck", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(503)}))
+		log := new(logLines)
+		_, err := client(srv, sse.WithResponseCheck(func(*http.Response) error { return words }), sse.WithLogger(slog.New(log))).Fetch(srv.Post("/", "{}"))
+		require.EqualError(t, err, "sse: POST http://server.test/: 503 Service Unavailable: secret")
+		require.Equal(t, []string{"DEBUG connecting", "WARN ended: 503 Service Unavailable"}, log.lines)
+	})
 }
 
 // logLines keeps level, message and reason of each record.
@@ -1525,6 +1791,67 @@ func TestFromResponseCanceledWithEOF(t *testing.T) {
 			time.AfterFunc(time.Second, func() { cancel(cause) })
 			require.False(t, s.Next())
 			require.Equal(t, cause, s.Err())
+		})
+	}
+}
+
+// A panic in a function that looks at an event, once recovered, does not lose the event.
+func TestRecoveredPanicKeepsTheEvent(t *testing.T) {
+	for name, option := range map[string]func(f func()) sse.Option{
+		"WithTerminator": func(f func()) sse.Option {
+			return sse.WithTerminator(func(sse.Event) bool { f(); return false })
+		},
+		"WithEventError": func(f func()) sse.Option {
+			return sse.WithEventError(func(sse.Event) error { f(); return nil })
+		},
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a", "b"), Stall()}))
+			calls := 0
+			s, err := client(srv, option(func() {
+				if calls++; calls == 2 {
+					panic("out")
+				}
+			})).Fetch(srv.Get("/"))
+			require.NoError(t, err)
+			require.True(t, s.Next())
+			require.Panics(t, func() { s.Next() })
+			require.True(t, s.Next())
+			require.Equal(t, "b", string(s.Data()))
+			s.Close()
+			require.False(t, s.Next())
+		})
+	}
+}
+
+// The context, Close and the event timeout end a stream also if its body brings comments
+// without end and its Close does nothing.
+func TestEndlessCommentsOfADeafBody(t *testing.T) {
+	endless := readerFunc(func(b []byte) (int, error) {
+		return copy(b, strings.Repeat(":\n", len(b)/2)), nil
+	})
+	for name, tt := range map[string]struct {
+		opts []sse.Option
+		stop func(s *sse.Stream, cancel context.CancelFunc)
+		want error
+	}{
+		"context":       {nil, func(_ *sse.Stream, cancel context.CancelFunc) { cancel() }, context.Canceled},
+		"Close":         {nil, func(s *sse.Stream, _ context.CancelFunc) { s.Close() }, sse.ErrClosed},
+		"event timeout": {[]sse.Option{sse.WithEventTimeout(time.Millisecond)}, nil, sse.ErrEventTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+				return response(io.NopCloser(endless)), nil
+			})}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s, err := sse.Fetch(newGet("http://server.test/").WithContext(ctx), append(tt.opts, sse.WithHTTPClient(hc))...)
+			require.NoError(t, err)
+			if tt.stop != nil {
+				time.AfterFunc(time.Millisecond, func() { tt.stop(s, cancel) })
+			}
+			require.False(t, s.Next())
+			require.ErrorIs(t, s.Err(), tt.want)
 		})
 	}
 }

@@ -16,13 +16,13 @@ func TestTruncated(t *testing.T) {
 			blocks := write([]string{"one ", "two ", "three"}, 1)
 			for n := range blocks {
 				stream := strings.Join(blocks[:n], "")
-				for _, script := range []ssetest.Script{
-					{ssetest.Open(), ssetest.Raw(stream)}, // a clean end
-					{ssetest.Open(), ssetest.Raw(stream), ssetest.Cut()},
+				for end, script := range map[string]ssetest.Script{
+					"the response ended after ":   {ssetest.Open(), ssetest.Raw(stream)},
+					"the connection broke after ": {ssetest.Open(), ssetest.Raw(stream), ssetest.Cut()},
 				} {
 					code, stdout, stderr := chat(t, "-provider", provider, "-url", server(t, script...).URL, "hello")
 					require.Equal(t, failed, code, stream)
-					require.Contains(t, stderr, "truncated", stream)
+					require.Contains(t, stderr, end, stream)
 					require.NotContains(t, stderr, "usage:", stream)
 					require.True(t, strings.HasPrefix("one two three\n", strings.TrimSuffix(stdout, "\n")), stdout)
 				}

@@ -314,9 +314,9 @@ Good morning, what can I do for you?
 
 A truncated response, read with Open, with Guard and with the SDK alone:
 Good morning, what
-  error: sse: POST http://HOST/truncated/chat/completions: truncated after 3 events: unexpected EOF
+  error: sse: POST http://HOST/truncated/chat/completions: the response ended after 3 events without [DONE]
 Good morning, what
-  error: sse: POST http://HOST/truncated/chat/completions: truncated after 3 events: unexpected EOF
+  error: sse: POST http://HOST/truncated/chat/completions: the response ended after 3 events without [DONE]
 Good morning, what
   error: <nil>
 `, port.ReplaceAllString(out.String(), "HOST"))

@@ -58,7 +58,7 @@ func TestQuickstartTruncated(t *testing.T) {
 	out, err := quickstart(t, tokens)
 	failed := new(exec.ExitError)
 	require.ErrorAs(t, err, &failed)
-	require.Contains(t, string(failed.Stderr), "truncated after 3 events")
+	require.Contains(t, string(failed.Stderr), "the response ended after 3 events without [DONE]")
 	require.Equal(t, "Good morning!\n", out)
 }
 

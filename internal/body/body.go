@@ -2,11 +2,13 @@
 package body
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -16,25 +18,108 @@ import (
 // Decode returns a reader of the content of body, whose encoding is in the headers.
 func Decode(body io.Reader, h http.Header) io.Reader {
 	if header.IsGzip(h) {
-		return &gzipReader{src: body}
+		return &gzipReader{src: bufio.NewReader(body)}
 	}
 	return body
 }
 
-// A gzipReader decodes bytes as they arrive. It reads the gzip header in its first Read,
-// since the server may send that with the first event.
+// A gzipReader decodes bytes as they arrive. It reads the header of a gzip member only when
+// it needs its data: a server may send the header with the next event, and some compress
+// each event as a member of its own.
 type gzipReader struct {
-	src io.Reader
-	zr  *gzip.Reader
+	src    *bufio.Reader
+	zr     *gzip.Reader
+	inside bool // of a member
 }
 
 func (g *gzipReader) Read(b []byte) (n int, err error) {
-	if g.zr == nil {
-		if g.zr, err = gzip.NewReader(g.src); err != nil {
-			return 0, err
+	for {
+		if !g.inside {
+			if err := g.nextMember(); err != nil {
+				return 0, err
+			}
+		}
+		n, err = g.zr.Read(b)
+		if err != io.EOF {
+			return n, err
+		}
+		g.inside = false
+		if n > 0 {
+			return n, nil
 		}
 	}
-	return g.zr.Read(b)
+}
+
+// nextMember reads the header of the next member. At the end of the body it returns io.EOF.
+func (g *gzipReader) nextMember() (err error) {
+	if g.zr == nil {
+		g.zr, err = gzip.NewReader(g.src)
+	} else {
+		err = g.zr.Reset(g.src)
+	}
+	if err == nil {
+		g.zr.Multistream(false)
+		g.inside = true
+	}
+	return err
+}
+
+// A Recorder is the body of a refused response. It keeps what is read from it.
+type Recorder struct {
+	src  io.Reader
+	text []byte
+	err  error // of the last Read
+}
+
+// NewRecorder returns a Recorder of src.
+func NewRecorder(src io.Reader) *Recorder { return &Recorder{src: src} }
+
+func (r *Recorder) Read(b []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.src.Read(b)
+	r.text, r.err = append(r.text, b[:n]...), err
+	return n, err
+}
+
+// Close does nothing: the attempt closes the body.
+func (r *Recorder) Close() error { return nil }
+
+// Bytes returns what was read.
+func (r *Recorder) Bytes() []byte { return r.text }
+
+// ReadStart reads until the first bytes are there.
+func (r *Recorder) ReadStart() {
+	b := make([]byte, 512)
+	for len(r.text) == 0 && r.err == nil {
+		_, _ = r.Read(b) // the error stays in r
+	}
+}
+
+// ReadUpTo reads up to limit bytes in all, and reports whether these are the whole body.
+func (r *Recorder) ReadUpTo(limit int) bool {
+	b := make([]byte, 4<<10)
+	for len(r.text) < limit && r.err == nil {
+		_, _ = r.Read(b[:min(len(b), limit-len(r.text))])
+	}
+	if r.err == nil { // it has the limit: is there more?
+		if n, err := r.src.Read(b[:1]); n == 0 {
+			r.err = err
+		}
+	}
+	return r.err == io.EOF
+}
+
+// BeginsLikeStream reports whether text begins like an event stream: with a field of the
+// standard or a comment.
+func BeginsLikeStream(text []byte) bool {
+	for _, prefix := range []string{"data:", "event:", "id:", "retry:", ":"} {
+		if strings.HasPrefix(string(text[:min(len(text), len(prefix))]), prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // A OneShot is a request body that cannot be sent again. It ignores Close until it has

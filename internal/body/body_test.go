@@ -34,6 +34,36 @@ func TestDecodeReadsGzipAsItArrives(t *testing.T) {
 	require.ErrorIs(t, err, gzip.ErrHeader)
 }
 
+// The data of a member is there before the next member begins, with which a server waits
+// until its next event.
+func TestDecodeDoesNotWaitForTheNextMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		defer r.Close()
+		zw := gzip.NewWriter(w)
+		go func() {
+			for _, text := range []string{"data: a\n\n", "data: b\n\n"} {
+				zw.Reset(w)
+				_, _ = zw.Write([]byte(text))
+				_ = zw.Close()
+				time.Sleep(time.Minute)
+			}
+			w.Close()
+		}()
+		start := time.Now()
+		src := Decode(r, http.Header{"Content-Encoding": {"gzip"}})
+		b := make([]byte, 100)
+		for i, want := range []string{"data: a\n\n", "data: b\n\n"} {
+			n, err := src.Read(b)
+			require.NoError(t, err)
+			require.Equal(t, want, string(b[:n]))
+			require.Equal(t, time.Duration(i)*time.Minute, time.Since(start))
+		}
+		_, err := src.Read(b)
+		require.Equal(t, io.EOF, err)
+	})
+}
+
 // A recorder is a body that counts its Close calls.
 type recorder struct {
 	io.Reader

@@ -29,7 +29,7 @@ var guide = []struct {
 		name:   "event too large",
 		script: Script{Data(strings.Repeat("x", 100_000)), Data(strings.Repeat("x", 5<<20))},
 		read: func(req *http.Request, out io.Writer) error {
-			stream, err := sse.Fetch(req, sse.WithMaxEventSize(4<<20)) // the default is 16 MiB
+			stream, err := sse.Fetch(req, sse.WithMaxEventSize(4<<20)) // the default is 32 MiB
 			if err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ var guide = []struct {
 			return nil
 		},
 		out: "Good",
-		err: []string{"truncated after 1 event"},
+		err: []string{"the response ended after 1 event without [DONE]"},
 	},
 	{
 		name:   "error event",

@@ -202,15 +202,19 @@ func TestLoopbackCompletedFetchesShareATLSConnection(t *testing.T) {
 	}
 }
 
-func TestLoopbackUntrustedCertificateIsRetriedAsNotSent(t *testing.T) {
+func TestLoopbackUntrustedCertificateIsAnErrorAtOnce(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // for its errors about the handshake
 	srv.StartTLS()
 	defer srv.Close()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, strings.NewReader("{}"))
 	require.NoError(t, err)
-	_, err = sse.Fetch(req, withoutWaits)
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	require.True(t, ok, "%v", err)
-	require.ErrorContains(t, err, "gave up after 2 retries")
+	for _, open := range []func(*http.Request, ...sse.Option) (*sse.Stream, error){sse.Fetch, sse.Subscribe} {
+		attempts := 0
+		_, err = open(req, withoutWaits, sse.WithTrace(&sse.Trace{Request: func(*http.Request) { attempts++ }}))
+		_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+		require.True(t, ok, "%v", err)
+		require.NotContains(t, err.Error(), "gave up")
+		require.Equal(t, 1, attempts)
+	}
 }

@@ -3,6 +3,7 @@ package header
 
 import (
 	"errors"
+	"iter"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -46,8 +47,9 @@ func IsValue(s string) bool {
 // Keys returns the keys of h for the header name in any case. A map written by hand need
 // not have canonical keys.
 func Keys(h http.Header, name string) (keys []string) {
+	name = http.CanonicalHeaderKey(name) // which folds ASCII only
 	for key := range h {
-		if strings.EqualFold(key, name) {
+		if http.CanonicalHeaderKey(key) == name {
 			keys = append(keys, key)
 		}
 	}
@@ -90,21 +92,59 @@ func Set(req *http.Request, fields []Field) {
 	}
 }
 
-// MediaType returns the media type of the Content-Type in lower case, without its
-// parameters.
-func MediaType(h http.Header) string {
-	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(t))
+// MediaType returns the media type in lower case and without its parameters, or "" if there
+// is none. As the Fetch standard extracts it, the last valid type of all Content-Type
+// headers counts.
+func MediaType(h http.Header) (mediaType string) {
+	for value := range splitList(strings.Join(h.Values("Content-Type"), ",")) {
+		t, _, _ := strings.Cut(value, ";")
+		t = strings.Trim(t, " \t\r\n")
+		kind, subtype, _ := strings.Cut(t, "/")
+		if IsToken(kind) && IsToken(subtype) && t != "*/*" {
+			mediaType = strings.ToLower(t)
+		}
+	}
+	return mediaType
 }
 
-// ContentEncoding returns the encoding of a body, or "" if it is not encoded. A browser
-// has already decoded the body.
+// splitList returns the elements of a list in a header, which commas separate outside of
+// quoted strings.
+func splitList(list string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		start, quoted := 0, false
+		for i := 0; i < len(list); i++ {
+			switch c := list[i]; {
+			case c == '"':
+				quoted = !quoted
+			case c == '\\' && quoted:
+				i++
+			case c == ',' && !quoted:
+				if !yield(list[start:i]) {
+					return
+				}
+				start = i + 1
+			}
+		}
+		yield(list[start:])
+	}
+}
+
+// ContentEncoding returns the encodings of a body, or "" if it is not encoded. A word that
+// is not a registered content coding does not count: some servers send "none" or "utf-8",
+// for example to stop a proxy from compressing. A browser has already decoded the body.
 func ContentEncoding(h http.Header) string {
-	e := strings.ToLower(strings.TrimSpace(strings.Join(h.Values("Content-Encoding"), ",")))
-	if e == "identity" || runtime.GOOS == "js" {
+	if runtime.GOOS == "js" {
 		return ""
 	}
-	return e
+	var codings []string
+	for value := range splitList(strings.ToLower(strings.Join(h.Values("Content-Encoding"), ","))) {
+		switch value = strings.TrimSpace(value); value {
+		case "aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip",
+			"x-compress", "x-gzip", "zstd":
+			codings = append(codings, value)
+		}
+	}
+	return strings.Join(codings, ",")
 }
 
 // IsGzip reports whether the body is encoded with gzip.
@@ -113,21 +153,34 @@ func IsGzip(h http.Header) bool {
 	return e == "gzip" || e == "x-gzip"
 }
 
-// RetryAfter returns the wait that a Retry-After header asks for, in seconds or until a
-// date. It is 0 if the header is absent, in the past or malformed, and the longest
-// Duration if that cannot hold it.
+// RetryAfter returns the wait that the response headers ask for: the milliseconds of
+// Retry-After-Ms, or else the seconds of Retry-After, or the time until its date. Numbers
+// may have a fraction. It is 0 if there is no valid value or it is in the past, and the
+// longest Duration if that cannot hold it.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
+	if d, ok := parseDuration(h.Get("Retry-After-Ms"), time.Millisecond); ok {
+		return d
+	}
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if at, err := http.ParseTime(value); err == nil {
 		return max(at.Sub(now), 0)
 	}
+	d, _ := parseDuration(value, time.Second)
+	return d
+}
+
+// parseDuration returns the duration of a decimal number of units.
+func parseDuration(number string, unit time.Duration) (time.Duration, bool) {
+	number = strings.TrimSpace(number)
+	whole, fraction, _ := strings.Cut(number, ".")
+	if whole == "" || strings.Trim(whole+fraction, "0123456789") != "" {
+		return 0, false
+	}
 	const longest = time.Duration(1<<63 - 1)
-	if value == "" || strings.Trim(value, "0123456789") != "" {
-		return 0
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || n >= int64(longest/unit) {
+		return longest, true // the digits are too many
 	}
-	seconds, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || seconds > int64(longest/time.Second) {
-		return longest // the digits are too many
-	}
-	return time.Duration(seconds) * time.Second
+	f, _ := strconv.ParseFloat("0."+fraction+"0", 64) // only digits, so it is a number
+	return time.Duration(n)*unit + time.Duration(f*float64(unit)), true
 }

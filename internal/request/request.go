@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 
 	"github.com/fetchsse/sse/internal/header"
@@ -54,7 +55,8 @@ func Name(req *http.Request) string {
 }
 
 // Clone returns a copy of req that may be changed, with a body of its own if req has
-// GetBody. It then closes the body of req, as net/http does after sending.
+// GetBody. It then closes the body of req, as net/http does after sending, unless GetBody
+// returns that again, as it may do with a file.
 func Clone(ctx context.Context, req *http.Request) (*http.Request, error) {
 	req = req.Clone(ctx)
 	if req.Header == nil {
@@ -63,10 +65,12 @@ func Clone(ctx context.Context, req *http.Request) (*http.Request, error) {
 	if req.Body == nil || req.GetBody == nil {
 		return req, nil
 	}
-	req.Body.Close()
 	body, err := req.GetBody()
 	if err != nil {
 		return nil, fmt.Errorf("GetBody: %w", err)
+	}
+	if t := reflect.TypeOf(body); t != reflect.TypeOf(req.Body) || !t.Comparable() || body != req.Body {
+		req.Body.Close()
 	}
 	req.Body = body
 	return req, nil
@@ -87,7 +91,8 @@ func IsOneShot(req *http.Request) bool {
 // IsIdempotent reports whether a request with this method can be sent twice.
 func IsIdempotent(method string) bool {
 	switch method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut,
+		http.MethodDelete, "QUERY": // RFC 10008
 		return true
 	}
 	return false

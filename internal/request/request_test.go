@@ -12,7 +12,7 @@ import (
 
 func TestIsIdempotent(t *testing.T) {
 	for method, want := range map[string]bool{
-		"": true, "GET": true, "HEAD": true, "OPTIONS": true, "PUT": true, "DELETE": true,
+		"": true, "GET": true, "HEAD": true, "OPTIONS": true, "PUT": true, "DELETE": true, "TRACE": true, "QUERY": true,
 		"POST": false, "PATCH": false, "REPORT": false, "get": false,
 	} {
 		require.Equal(t, want, IsIdempotent(method), method)
@@ -53,6 +53,36 @@ func TestCloneMakesABodyOfItsOwn(t *testing.T) {
 	clone, err := Clone(t.Context(), &http.Request{})
 	require.NoError(t, err)
 	require.NotNil(t, clone.Header)
+}
+
+// A rewinder is a body that GetBody returns again.
+type rewinder struct {
+	*strings.Reader
+	closed int
+}
+
+func (r *rewinder) Close() error { r.closed++; return nil }
+
+func TestCloneKeepsABodyThatGetBodyReturnsAgain(t *testing.T) {
+	body := &rewinder{Reader: strings.NewReader("x")}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://h.test/", body)
+	require.NoError(t, err)
+	req.GetBody = func() (io.ReadCloser, error) {
+		_, err := body.Seek(0, io.SeekStart)
+		return body, err
+	}
+	for range 2 {
+		clone, err := Clone(t.Context(), req)
+		require.NoError(t, err)
+		text, err := io.ReadAll(clone.Body)
+		require.NoError(t, err)
+		require.Equal(t, "x", string(text))
+	}
+	require.Zero(t, body.closed)
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("y")), nil }
+	_, err = Clone(t.Context(), req)
+	require.NoError(t, err)
+	require.Equal(t, 1, body.closed)
 }
 
 func TestIsOneShot(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,6 +21,7 @@ type Trip struct {
 	requests   int            // sent so far, redirects included
 	last       *http.Response // of the last request, nil if it has none
 	leftOrigin bool
+	askToClose bool // see OwnConnection
 
 	dialing   atomic.Bool // the transport looked for a connection
 	connected atomic.Bool // and got one
@@ -33,34 +33,40 @@ func New(hc *http.Client) *Trip {
 	return &Trip{client: *cmp.Or(hc, http.DefaultClient)}
 }
 
+// OwnConnection makes the request use a new connection that no other request shares: those
+// in the pool may be dead without net/http knowing it, as after a change of the network,
+// and over HTTP/2 each retry would go back into the same one. It returns the idle ones of
+// the pool to the system. Other requests on a dead connection find out by themselves.
+func (t *Trip) OwnConnection() {
+	t.client.CloseIdleConnections()
+	transport, ok := t.transport().(*http.Transport)
+	if !ok {
+		t.askToClose = true // of another round tripper, that is all there is to ask for
+		return
+	}
+	own := transport.Clone()
+	own.DisableKeepAlives = true // it ends with the response
+	t.client.Transport = own
+}
+
 // Do sends req and follows redirects as the client does. Its Timeout is not applied,
 // since it would include the body. Headers that may be secret do not follow a redirect
 // to another origin. The error is without the *url.Error around it, which shows the query.
-//
-// If watch is not set, [Trip.Unsent] may report false for a request that was not sent.
-func (t *Trip) Do(req *http.Request, watch bool) (*http.Response, error) {
+func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 	hc := t.client
+	req.Close = req.Close || t.askToClose
 	hc.Transport = t
 	hc.Timeout = 0
 	hc.CheckRedirect = t.checkRedirect
-	if watch || !t.isPlain() { // a stream that waits need not hold what it does not use
-		req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-			GetConn: func(string) { t.dialing.Store(true) },
-			GotConn: func(httptrace.GotConnInfo) { t.connected.Store(true) },
-		}))
-	}
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { t.dialing.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { t.connected.Store(true) },
+	}))
 	resp, err := hc.Do(req)
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	return resp, err
-}
-
-// isPlain reports whether net/http itself does the round trips. In a browser, it uses
-// the browser's fetch.
-func (t *Trip) isPlain() bool {
-	_, ok := t.transport().(*http.Transport)
-	return ok && runtime.GOOS != "js"
 }
 
 // RoundTrip implements [http.RoundTripper] for the client of Do.
@@ -80,11 +86,11 @@ func (t *Trip) transport() http.RoundTripper {
 
 // EndsReads reports whether the end of the request's context ends a Read of the body of
 // resp. It does over HTTP/1 with the transport of net/http, also within another round
-// tripper, where the connection that it reports gives it away. Over HTTP/2 it does not
+// tripper. The connection that it reports gives it away. Over HTTP/2 it does not
 // while the request body is being sent, so for HTTP/2 the result is false; nor does it
 // after 101 Switching Protocols, which leaves the connection to the caller.
 func (t *Trip) EndsReads(resp *http.Response) bool {
-	return (t.isPlain() || t.connected.Load()) && resp.ProtoMajor == 1 &&
+	return t.connected.Load() && resp.ProtoMajor == 1 &&
 		resp.StatusCode != http.StatusSwitchingProtocols
 }
 
@@ -153,5 +159,16 @@ func origin(u *url.URL) string {
 	} else if port == "" {
 		port = "443"
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+	return u.Scheme + "://" + lowerASCII(u.Hostname()) + ":" + port
+}
+
+// lowerASCII returns s with its ASCII letters in lower case. Other letters stay: folding
+// them would make one host of two that DNS tells apart.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
 }

@@ -34,7 +34,7 @@ type Watchdog struct {
 }
 
 // Start begins to watch reads. When a read exceeds one of the limits, the Watchdog calls
-// expired on a goroutine of its own; [Watchdog.Err] tells which limit it was.
+// expired, mostly on a goroutine of its own; [Watchdog.Err] tells which limit it was.
 func (w *Watchdog) Start(idle, event Limit, expired func()) {
 	if idle.Timeout <= 0 && event.Timeout <= 0 {
 		return
@@ -50,7 +50,9 @@ func (w *Watchdog) Stop() {
 	}
 }
 
-// Begin sets the deadline of the read that follows to the earlier of the two limits.
+// Begin sets the deadline of the read that follows to the earlier of the two limits. If the
+// time for an event has passed, it calls expired itself: reads that bring something at
+// once, such as comments, leave the timer no chance.
 func (w *Watchdog) Begin() {
 	if w.expired == nil {
 		return
@@ -66,6 +68,10 @@ func (w *Watchdog) Begin() {
 		}
 	}
 	w.limit = limit
+	if end <= now {
+		w.expired()
+		return
+	}
 	w.deadline.Store(int64(end))
 	if w.timer == nil { // made only now, so that a stream that is not read leaves none behind
 		w.timer = time.AfterFunc(math.MaxInt64, w.check)

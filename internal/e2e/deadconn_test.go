@@ -1,0 +1,202 @@
+package e2e_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse"
+)
+
+// A silencer is a TCP proxy that can make its connections dead: nothing passes them any
+// more and nothing ends them, as behind a NAT that has forgotten them. New connections
+// work.
+type silencer struct {
+	listener net.Listener
+	backend  string
+	accepted atomic.Int64
+
+	mu     sync.Mutex
+	silent chan struct{} // closed for the connections made so far
+}
+
+func newSilencer(t *testing.T, backend string) *silencer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &silencer{listener: l, backend: backend, silent: make(chan struct{})}
+	t.Cleanup(func() { l.Close() })
+	go p.serve(t.Context())
+	return p
+}
+
+func (p *silencer) serve(ctx context.Context) {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.backend)
+		if err != nil {
+			client.Close()
+			continue
+		}
+		context.AfterFunc(ctx, func() { client.Close(); server.Close() })
+		p.accepted.Add(1)
+		p.mu.Lock()
+		silent := p.silent
+		p.mu.Unlock()
+		go relay(server, client, silent)
+		go relay(client, server, silent)
+	}
+}
+
+// relay copies from src to dst until silent is closed. From then on it drops what it reads.
+func relay(dst, src net.Conn, silent <-chan struct{}) {
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := src.Read(buf)
+		select {
+		case <-silent:
+			if err != nil {
+				return
+			}
+			continue
+		default:
+		}
+		if _, werr := dst.Write(buf[:n]); err != nil || werr != nil {
+			dst.Close()
+			return
+		}
+	}
+}
+
+// silence makes the connections that exist dead.
+func (p *silencer) silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.silent)
+	p.silent = make(chan struct{})
+}
+
+// newFeed starts a server that sends an event every 20 ms, behind a silencer.
+func newFeed(t *testing.T, http2 bool) (p *silencer, url string, hc *http.Client) {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for r.Context().Err() == nil {
+			_, _ = io.WriteString(w, "data: tick\n\n")
+			w.(http.Flusher).Flush()
+			<-tick.C
+		}
+	}))
+	srv.EnableHTTP2 = http2
+	srv.StartTLS()
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	p = newSilencer(t, srv.Listener.Addr().String())
+	hc = srv.Client()
+	hc.Transport.(*http.Transport).ForceAttemptHTTP2 = http2
+	return p, "https://" + p.listener.Addr().String(), hc
+}
+
+// A dead connection costs each stream one timeout: the next attempt has a connection of its
+// own, although net/http still takes the dead one for good.
+func TestDeadConnectionCostsOneTimeout(t *testing.T) {
+	soon := sse.WithBackOff(func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) })
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		for _, end := range []struct {
+			name      string
+			opt       sse.Option
+			reconnect bool
+		}{
+			{"idle timeout", sse.WithIdleTimeout(300 * time.Millisecond), false},
+			{"event timeout", sse.WithEventTimeout(300 * time.Millisecond), false},
+			{"Reconnect", nil, true},
+		} {
+			t.Run(name+", "+end.name, func(t *testing.T) {
+				t.Parallel()
+				p, url, hc := newFeed(t, http2)
+				const streams = 3
+				var timeouts atomic.Int64
+				var ready, done sync.WaitGroup
+				ready.Add(streams)
+				silenced := make(chan struct{})
+				errs := make(chan error, streams)
+				for range streams {
+					req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+					require.NoError(t, err)
+					opened := 0
+					s, err := sse.Subscribe(req, sse.WithHTTPClient(hc), soon, end.opt, sse.WithTrace(&sse.Trace{
+						Open: func(*http.Response) { opened++ },
+						Wait: func(sse.Attempt) { timeouts.Add(1) },
+					}))
+					require.NoError(t, err)
+					require.True(t, s.Next())
+					done.Go(func() {
+						ready.Done()
+						<-silenced
+						if end.reconnect {
+							s.Reconnect()
+						}
+						for s.Next() && opened == 1 { // to the first event of another connection
+						}
+						errs <- s.Err()
+						s.Close()
+						s.Next()
+					})
+				}
+				ready.Wait()
+				p.silence()
+				close(silenced)
+				done.Wait()
+				for range streams {
+					require.NoError(t, <-errs)
+				}
+				if end.reconnect {
+					require.Zero(t, timeouts.Load())
+				} else {
+					require.EqualValues(t, streams, timeouts.Load())
+				}
+			})
+		}
+	}
+}
+
+// The next call over the same client finds the dead connection by its own timeout, once.
+func TestDeadConnectionCostsTheNextFetchOneTimeout(t *testing.T) {
+	p, url, hc := newFeed(t, true)
+	attempts := 0
+	c := sse.NewClient(sse.WithHTTPClient(hc), sse.WithIdleTimeout(200*time.Millisecond), sse.WithOpenTimeout(300*time.Millisecond),
+		sse.WithBackOff(func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) }),
+		sse.WithTrace(&sse.Trace{Request: func(*http.Request) { attempts++ }}))
+	fetch := func() (*sse.Stream, error) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		require.NoError(t, err)
+		return c.Fetch(req)
+	}
+	s, err := fetch()
+	require.NoError(t, err)
+	require.True(t, s.Next())
+	p.silence()
+	for s.Next() { // what had arrived
+	}
+	require.ErrorIs(t, s.Err(), sse.ErrIdleTimeout)
+	attempts = 0
+	s, err = fetch()
+	require.NoError(t, err)
+	require.True(t, s.Next())
+	require.LessOrEqual(t, attempts, 2)
+	s.Close()
+	s.Next()
+}
