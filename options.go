@@ -264,6 +264,9 @@ func WithDone(data ...string) Option {
 // event is delivered. A stream that ends without it is truncated. The following call of
 // Next, or leaving the loop at the event, waits for the end of the response as with
 // [WithDone]. Given several times, any of the functions completes the stream.
+//
+// A block that names a type and has no data is not an event, but f sees it too, with empty
+// Data, and it can complete the stream. It is not delivered.
 func WithTerminator(f func(Event) bool) Option {
 	return func(c *config) { c.terminator = combine(c.terminator, f, f == nil) }
 }
@@ -272,7 +275,8 @@ func WithTerminator(f func(Event) bool) Option {
 // returns an error. The event is in the error and is not delivered. WithDone sees an event
 // before f does, and WithTerminator sees it afterwards. If [WithRetryPolicy] continues, the
 // next attempt resumes after the event. Given several times, all functions are called in
-// order, up to the first error.
+// order, up to the first error. A block that names a type and has no data is not an event,
+// but f sees it too.
 func WithEventError(f func(Event) error) Option {
 	return func(c *config) { c.eventError = combine(c.eventError, f, f == nil) }
 }
@@ -307,7 +311,8 @@ type Trace struct {
 	Comment func(text string)
 
 	// Ignored is called with a line that has no effect: an unknown field, an invalid
-	// retry, or an id with a NUL. It gets at most the first 1,024 bytes.
+	// retry, an id with a NUL, or the event field of a block without data, at the end of
+	// that. It gets at most the first 1,024 bytes.
 	Ignored func(line string)
 
 	// Disconnect is called when a connection has ended: with nil after completion or a

@@ -51,9 +51,12 @@ type Parser struct {
 	hasRetry bool
 	retrySet bool // by this stream
 
-	ignored  [][]byte // the last ignored lines of this stream
-	foreign  bool     // one of all of them was not a retry or id field
-	iterated bool
+	ignored [][]byte // the last ignored lines of this stream
+	foreign bool     // one of all of them was not a retry or id field
+
+	stopAtDropped bool   // next also stops at a block with a type and no data,
+	dropped       string // whose type this is
+	iterated      bool
 }
 
 // A buffer holds the bytes that were read:
@@ -166,6 +169,9 @@ func (p *Parser) Next() bool {
 // next is Next, but keeps an unfinished block for remainder.
 func (p *Parser) next() bool {
 	p.clearBlock()
+	if p.dropped != "" { // spares the write barrier
+		p.dropped = ""
+	}
 	for p.err == nil {
 		if p.parse() {
 			return true
@@ -351,14 +357,25 @@ func (p *Parser) dispatch() bool {
 	}
 	in.block = in.line
 	if !p.block.hasData {
-		p.clearBlock()
-		return false
+		return p.dropBlock()
 	}
 	p.block.dispatched = true
 	if in.high < in.line {
 		p.replaceIllFormed()
 	}
 	return true
+}
+
+// dropBlock drops a block without data and reports whether to stop at it, which a Stream
+// asks for if it is to see the blocks that name a type.
+func (p *Parser) dropBlock() bool {
+	typ := p.block.typ
+	if typ != "" {
+		p.trace.ignored([]byte("event: " + typ[:min(len(typ), maxShown)]))
+	}
+	p.clearBlock()
+	p.dropped = typ
+	return typ != "" && p.stopAtDropped
 }
 
 func (p *Parser) commitID() {

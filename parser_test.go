@@ -225,7 +225,7 @@ func mayBeCutOff(stream []byte, before spec.Verdict, rest []byte) bool {
 	foreign := false
 	ignored := sse.WithTrace(&sse.Trace{Ignored: func(line string) {
 		name, _, _ := strings.Cut(line, ":")
-		foreign = foreign || name != "retry" && name != "id"
+		foreign = foreign || name != "retry" && name != "id" && name != "event"
 	}})
 	for lines := sse.NewParser(bytes.NewReader(stream[:before.Rest]), ignored); lines.Next(); {
 	}
@@ -762,6 +762,23 @@ func TestParserShrinksBuffers(t *testing.T) {
 			})
 		}
 	}
+}
+
+// An unfinished block of some hundred bytes does not keep the buffer of a large event.
+func TestParserShrinksBufferOfAnUnfinishedBlock(t *testing.T) {
+	large, rest := "data: "+strings.Repeat("x", 1<<20)+"\n\n", "data: "+strings.Repeat("y", 600)
+	var p *sse.Parser
+	waits := 0
+	p = sse.NewParser(io.MultiReader(strings.NewReader(large+rest), readerFunc(func([]byte) (int, error) {
+		buf, block, _, end := sse.BufferOf(p)
+		require.Equal(t, len(rest), end-block)
+		require.Len(t, buf, sse.BusySize)
+		waits++
+		return 0, io.EOF
+	})))
+	require.True(t, p.Next())
+	require.False(t, p.Next())
+	require.Equal(t, 1, waits)
 }
 
 // While a parser waits for an event and no block is buffered, its buffer is the small one.

@@ -90,6 +90,7 @@ func configure(req *http.Request, subscribe bool, opts ...[]Option) (*Stream, er
 	}
 	s := &Stream{cfg: cfg, requests: newRequests(cfg, req), retrier: retrier}
 	s.parser.configure(cfg)
+	s.parser.stopAtDropped = len(cfg.terminator) > 0 || len(cfg.eventError) > 0
 	s.newAttempt("")
 	return s, nil
 }
@@ -226,7 +227,7 @@ func (s *Stream) begin(o *outcome) {
 // stream, deliver ends it, or marks it completed.
 func (s *Stream) deliver() bool {
 	s.inHand = true // a panic in a function of the caller does not lose the event
-	if s.isDone(s.parser.Data()) {
+	if s.parser.dropped == "" && s.isDone(s.parser.Data()) {
 		s.endAttempt(&outcome{kind: done})
 		return false
 	}
@@ -234,19 +235,27 @@ func (s *Stream) deliver() bool {
 	if len(s.cfg.eventError) > 0 || len(s.cfg.terminator) > 0 {
 		e = s.parser.Event()
 	}
+	dropped := s.parser.dropped != ""
+	if dropped {
+		e = Event{Type: s.parser.dropped, ID: s.parser.LastEventID()}
+	}
 	for _, f := range s.cfg.eventError {
 		if err := f(e); err != nil {
 			s.endAttempt(&outcome{kind: poisoned, err: &EventError{Event: e, Err: err, name: s.conn.name}})
 			return false
 		}
 	}
-	for _, f := range s.cfg.terminator {
-		if f(e) {
-			s.state = completed
-			break
-		}
-	}
+	complete := slices.ContainsFunc(s.cfg.terminator, func(f func(Event) bool) bool { return f(e) })
 	s.inHand = false
+	switch {
+	case complete && dropped:
+		s.endAttempt(&outcome{kind: done})
+		return false
+	case dropped:
+		return false
+	case complete:
+		s.state = completed
+	}
 	s.conn.events++
 	s.conn.reads.Reset()
 	return true

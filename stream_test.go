@@ -1855,3 +1855,35 @@ func TestEndlessCommentsOfADeafBody(t *testing.T) {
 		})
 	}
 }
+
+// A block that names a type and has no data, as GraphQL over SSE completes with, is shown to
+// the functions that end a stream, and to the Ignored hook. It is never delivered.
+func TestBlockWithATypeAndNoData(t *testing.T) {
+	in(t, "completes the stream", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("event: next\n\nid: 7\nevent: complete\n\n"), Stall()}))
+		var ignored []string
+		var seen []sse.Event
+		s, err := client(srv, sse.WithTerminator(func(e sse.Event) bool {
+			seen = append(seen, e)
+			return e.Type == "complete"
+		}), sse.WithTrace(&sse.Trace{Ignored: func(line string) { ignored = append(ignored, line) }})).Fetch(srv.Get("/"))
+		got, err := read(s, err)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+		require.Equal(t, []sse.Event{{Type: "message", Data: "a"}, {Type: "next"}, {Type: "complete", ID: "7"}}, seen)
+		require.Equal(t, []string{"event: next", "event: complete"}, ignored)
+		require.Equal(t, "7", s.LastEventID())
+	})
+	in(t, "is an error event", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("event: error\n\n"), Stall()}))
+		got, err := read(client(srv, failOnError).Fetch(srv.Get("/")))
+		require.Equal(t, []string{"a"}, got)
+		require.ErrorIs(t, err, errInBand)
+	})
+	in(t, "is not delivered", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("event: x\n\n"), Data("a"), Raw("event: y\n\n")}))
+		got, err := read(client(srv, failOnError).Fetch(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+	})
+}

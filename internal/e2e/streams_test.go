@@ -70,7 +70,9 @@ func (f *streamFile) describe(o spec.Outcome, ignored []string, discarded bool) 
 		f.FirstComment = &o.Comments[0]
 	}
 	for _, line := range ignored {
-		if name, _, _ := strings.Cut(line, ":"); name != "id" && name != "retry" {
+		switch name, _, _ := strings.Cut(line, ":"); name {
+		case "event", "id", "retry": // known, without effect here
+		default:
 			f.UnknownFields[name]++
 		}
 	}

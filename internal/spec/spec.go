@@ -34,7 +34,7 @@ type Outcome struct {
 //
 // It departs from the letter only where package sse does: an empty retry is ignored, a retry
 // too large is clamped, the last event ID may start from a given value, and there may be a
-// limit on the size of a block.
+// limit on the size of a block. The type of a block without data counts as an ignored line.
 type Oracle struct {
 	LastEventID string // the last event ID to start from
 	Limit       int    // bytes of the largest block; 0 means no limit
@@ -44,7 +44,7 @@ type Oracle struct {
 type Verdict struct {
 	Outcome
 	Ends     []int    // for each event, how many bytes of the stream lead to its dispatch
-	Ignored  []string // the lines without effect
+	Ignored  []string // the lines without effect, and the types of blocks without data
 	Rest     int      // start of the line that the end of the stream cuts off
 	TooLarge bool     // a block is over the limit; the rest of the stream is not interpreted
 }
@@ -158,6 +158,9 @@ func (s *interpretation) dispatch(l line) {
 	// 2. "If the data buffer is an empty string, set the data buffer and the event type
 	// buffer to the empty string and return."
 	if s.dataBuffer == "" {
+		if s.typeBuffer != "" {
+			s.Ignored = append(s.Ignored, "event: "+s.typeBuffer)
+		}
 		s.typeBuffer = ""
 		return
 	}
