@@ -73,6 +73,7 @@ import (
 	"time"
 
 	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/internal/header"
 )
 
 // A Server serves requests from scripts and records them. It is closed when the test
@@ -313,6 +314,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}()
 	script := s.next(n, r)
+	if script == nil {
+		x.errorf("the Script is nil; an empty one, Script{}, sends an event stream without events")
+	}
 	if len(script) == 0 || !script[0].early {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -364,6 +368,13 @@ type exchange struct {
 // errorf reports a bug in the test or in the program under test.
 func (x *exchange) errorf(format string, args ...any) {
 	x.server.t.Errorf("ssetest: request %d, %s %s: "+format, append([]any{x.n, x.r.Method, x.r.URL.Path}, args...)...)
+}
+
+// rewindBody lets the next function read the body of the request, which the server has read.
+func (x *exchange) rewindBody() {
+	if x.body != nil {
+		x.r.Body = io.NopCloser(bytes.NewReader(x.body))
+	}
 }
 
 // open sends the headers of an event stream unless headers were already sent.
@@ -419,18 +430,17 @@ func step(do func(*exchange)) Step { return Step{do: do} }
 // goroutine of the server, so it can report a failure with Errorf but not with FailNow.
 func Check(f func(r *http.Request)) Step {
 	return step(func(x *exchange) {
-		if x.body != nil {
-			x.r.Body = io.NopCloser(bytes.NewReader(x.body))
-		}
+		x.rewindBody()
 		f(x.r)
 	})
 }
 
-// WantHeader fails the test unless want is the first value of the request's header key.
-// An empty want means that the header is missing or empty.
+// WantHeader fails the test unless want is the value of the request's header key. Several
+// values count as one, joined with ", ". An empty want means that the header is missing or
+// empty.
 func WantHeader(key, want string) Step {
 	return step(func(x *exchange) {
-		got := x.r.Header.Get(key)
+		got := strings.Join(x.r.Header.Values(key), ", ") // each value counts
 		if http.CanonicalHeaderKey(key) == "Host" {
 			got = x.r.Host
 		}
@@ -464,7 +474,15 @@ func Answer(code int, headers ...string) Step {
 			x.errorf("Answer(%d) must come before Do and before any step that sends", code)
 			return
 		}
+		if code < 200 {
+			x.errorf("Answer(%d) is not the response; use Do for informational statuses", code)
+			return
+		}
 		for i := 0; i < len(headers); i += 2 {
+			if !header.IsToken(headers[i]) || !header.IsValue(headers[i+1]) {
+				x.errorf("Answer(%d) has an invalid header, %q", code, headers[i]+": "+headers[i+1])
+				return
+			}
 			x.w.Header().Add(headers[i], headers[i+1])
 		}
 		x.header(code)
@@ -591,6 +609,7 @@ func hijack(name string, f func(*exchange, net.Conn)) Step {
 func Do(f func(w http.ResponseWriter, r *http.Request)) Step {
 	return step(func(x *exchange) {
 		x.opened = true
+		x.rewindBody()
 		f(x.w, x.r)
 	})
 }

@@ -221,14 +221,20 @@ func TestFailures(t *testing.T) {
 		"too long":         {script: script{ssetest.Answer(200, "Content-Length", "3"), ssetest.Data("x")}, want: "cannot contain these bytes"},
 		"HalfClose":        {script: script{ssetest.Open(), ssetest.HalfClose()}, want: "HalfClose requires Loopback"},
 		"Reset on HTTP/2":  {script: script{ssetest.Open(), ssetest.Reset()}, opts: []ssetest.Option{ssetest.HTTP2()}, want: "Reset requires HTTP/1.1"},
-		"invalid status":   {script: script{ssetest.Answer(99)}, want: "panic: invalid WriteHeader code 99"},
+		"informational":    {script: script{ssetest.Answer(103), ssetest.Data("x")}, want: "Answer(103) is not the response"},
+		"invalid key":      {script: script{ssetest.Answer(429, "Retry-After:", "30")}, want: `Answer(429) has an invalid header, "Retry-After:: 30"`},
+		"invalid value":    {script: script{ssetest.Answer(200, "X", "a\nb")}, want: "Answer(200) has an invalid header"},
+		"nil script":       {want: "the Script is nil"},
+		"second value":     {script: script{ssetest.WantHeader("X-Two", "")}, want: `header X-Two is ", leak", want ""`},
 		"Cut is not a bug": {script: script{ssetest.Open(), ssetest.Cut()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := &reporter{TB: t}
 				srv := ssetest.NewServer(r, ssetest.InOrder(tt.script), tt.opts...)
-				if resp, err := srv.Client().Do(srv.Post("/p", "{}")); err == nil {
+				req := srv.Post("/p", "{}")
+				req.Header["X-Two"] = []string{"", "leak"}
+				if resp, err := srv.Client().Do(req); err == nil {
 					_, _ = io.ReadAll(resp.Body) // some scripts abort the response
 					resp.Body.Close()
 				}
@@ -251,18 +257,22 @@ func TestFailures(t *testing.T) {
 	require.Panics(t, func() { ssetest.InOrder() })
 }
 
-// Every Check can read the body.
-func TestCheckReadsTheBody(t *testing.T) {
+// Every Check and Do can read the body.
+func TestCheckAndDoReadTheBody(t *testing.T) {
 	var got []string
 	check := ssetest.Check(func(r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		got = append(got, fmt.Sprint(string(body), err))
 	})
-	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{check, check}))
+	do := ssetest.Do(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		got = append(got, fmt.Sprint(string(body), err))
+	})
+	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{check, check, do}))
 	resp, err := srv.Client().Do(srv.Post("/", "{}"))
 	require.NoError(t, err)
 	resp.Body.Close()
-	require.Equal(t, []string{"{}<nil>", "{}<nil>"}, got)
+	require.Equal(t, []string{"{}<nil>", "{}<nil>", "{}<nil>"}, got)
 }
 
 // The test does not end before its scripts, because a script may still report a failure.
