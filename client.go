@@ -298,6 +298,10 @@ func (c *conn) do(req *http.Request, id string) *outcome {
 			o = c.accept(resp, resp.Body, body.NewPlain(resp.Body))
 		}
 	}
+	if refusal, ok := o.err.(*ResponseError); ok && trip.LeftOrigin() {
+		final := trip.LastResponse().Request.URL
+		refusal.origin = final.Scheme + ", " + final.Host
+	}
 	o.unsent, o.redirected = trip.Unsent(), trip.Redirected()
 	o.idempotent = idempotent || hasKey && !trip.LeftOrigin()
 	return o
@@ -582,8 +586,9 @@ type ResponseError struct {
 	Err           error // of the function of WithResponseCheck, or nil
 
 	name   string
-	stream bool // the body begins like an event stream
-	coding bool // only the content encoding was refused
+	stream bool   // the body begins like an event stream
+	coding bool   // only the content encoding was refused
+	origin string // the other origin that a redirect led to, or ""
 }
 
 func newResponseError(name string, resp *http.Response) *ResponseError {
@@ -613,6 +618,9 @@ func (e *ResponseError) Error() string {
 	}
 	if e.RetryAfter > 0 {
 		text += fmt.Sprintf("; retry after %v", e.RetryAfter)
+	}
+	if e.origin != "" {
+		text += fmt.Sprintf("; a redirect led to another origin (%.100s), where your headers were not sent", e.origin)
 	}
 	return "sse: " + e.name + text
 }

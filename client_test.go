@@ -1432,3 +1432,18 @@ func TestRoundTripperThatDropsTheContext(t *testing.T) {
 		})
 	}
 }
+
+// A refusal by another origin, which does not get the caller's headers, names it.
+func TestRefusalAfterARedirectNamesTheOrigin(t *testing.T) {
+	in(t, "401", func(t *testing.T) {
+		srv := NewServer(t, func(_ int, r *http.Request) Script {
+			if r.Host == "server.test" {
+				return Script{Answer(307, "Location", "http://other.test/b?secret")}
+			}
+			return Script{Answer(401)}
+		})
+		_, err := client(srv).Fetch(srv.Post("/", "{}"))
+		require.EqualError(t, err, "sse: POST http://server.test/: 401 Unauthorized; "+
+			"a redirect led to another origin (http, other.test), where your headers were not sent")
+	})
+}

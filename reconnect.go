@@ -256,7 +256,13 @@ func (r *retrier) decide(o *outcome) (again bool, err error) {
 		r.mayReplay = r.mayReplay || a.Retry && !byDefault
 	}
 	if !a.Retry {
-		return false, r.gaveUp(o, o.err)
+		err := o.err
+		if sendable := *o; o.spent {
+			if sendable.spent = false; rule(&sendable, resumes) {
+				err = &spentBodyError{err}
+			}
+		}
+		return false, r.gaveUp(o, err)
 	}
 	r.retries++
 	r.next = a
@@ -524,6 +530,15 @@ func (q *requests) discard() {
 		request.CloseBody(q.original)
 	}
 }
+
+// A spentBodyError tells that only the body of the request was in the way of a retry.
+type spentBodyError struct{ err error }
+
+func (e *spentBodyError) Error() string {
+	return e.err.Error() + "; there was no retry, because the body of the request cannot be sent again: set GetBody"
+}
+
+func (e *spentBodyError) Unwrap() error { return e.err }
 
 // A gaveUpError tells how many retries came before err.
 type gaveUpError struct {

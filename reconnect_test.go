@@ -1516,3 +1516,26 @@ func TestPollingBeforeTheCompletion(t *testing.T) {
 		require.ErrorContains(t, err, "gave up after 3 retries")
 	})
 }
+
+// A body that cannot be sent again costs the retries, and the error says so.
+func TestSpentBodyIsNamed(t *testing.T) {
+	once := func(srv *Server) *http.Request {
+		req := srv.Post("/", "")
+		req.Body = io.NopCloser(strings.NewReader("{}"))
+		return req
+	}
+	in(t, "where there would have been a retry", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(429)}))
+		_, err := client(srv).Fetch(once(srv))
+		refusedWith(429)(t, err)
+		require.EqualError(t, err, "sse: POST http://server.test/: 429 Too Many Requests; "+
+			"there was no retry, because the body of the request cannot be sent again: set GetBody")
+		require.True(t, sse.Retryable(err))
+		require.Len(t, srv.Requests(), 1)
+	})
+	in(t, "and not elsewhere", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(400)}))
+		_, err := client(srv).Fetch(once(srv))
+		require.EqualError(t, err, "sse: POST http://server.test/: 400 Bad Request")
+	})
+}

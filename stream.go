@@ -547,6 +547,11 @@ func logReason(name string, err error) string {
 	case event:
 		return "error event"
 	case isAttempt && attempt.unsendable:
+		for _, f := range []string{"WithPrepare", "WithResume"} {
+			if strings.HasPrefix(attempt.err.Error(), f+": ") {
+				return "the function of " + f + " failed"
+			}
+		}
 		return "the request could not be made"
 	case strings.HasPrefix(err.Error(), "sse: ") || err == context.Canceled || err == context.DeadlineExceeded:
 		return redact.Text(text)

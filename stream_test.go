@@ -1431,7 +1431,7 @@ func TestLogger(t *testing.T) {
 		"no request": {
 			scripts: []Script{{Data("a")}},
 			opt:     sse.WithPrepare(func(*http.Request) error { return errInBand }),
-			want:    []string{"WARN ended: the request could not be made"},
+			want:    []string{"WARN ended: the function of WithPrepare failed"},
 		},
 	} {
 		in(t, name, func(t *testing.T) {
@@ -1562,7 +1562,7 @@ func TestErrorsLogSafely(t *testing.T) {
 		},
 		"WithPrepare": {
 			opts: []sse.Option{sse.WithPrepare(func(*http.Request) error { return words })},
-			want: "sse: GET http://server.test/: the request could not be made",
+			want: "sse: GET http://server.test/: the function of WithPrepare failed",
 		},
 	} {
 		in(t, name, func(t *testing.T) {
