@@ -296,7 +296,9 @@ func (p *Parser) setID(line, id []byte) {
 func (p *Parser) parseOther(line []byte, to int) {
 	switch {
 	case line[0] == ':':
-		p.trace.comment(line[valueStart(line, 1):])
+		if len(p.trace) > 0 { // the usual case costs no call
+			p.trace.comment(line[valueStart(line, 1):])
+		}
 	case string(line) == "data":
 		p.addData(to, to)
 	case string(line) == "event":
@@ -357,7 +359,11 @@ func (p *Parser) dispatch() bool {
 	}
 	in.block = in.line
 	if !p.block.hasData {
-		return p.dropBlock()
+		if p.block.typ != "" {
+			return p.dropBlock()
+		}
+		p.clearBlock()
+		return false
 	}
 	p.block.dispatched = true
 	if in.high < in.line {
@@ -366,16 +372,13 @@ func (p *Parser) dispatch() bool {
 	return true
 }
 
-// dropBlock drops a block without data and reports whether to stop at it, which a Stream
-// asks for if it is to see the blocks that name a type.
+// dropBlock drops a block that names a type and has no data, and reports whether to stop at
+// it, which a Stream asks for if its functions are to see it.
 func (p *Parser) dropBlock() bool {
-	typ := p.block.typ
-	if typ != "" {
-		p.trace.ignored([]byte("event: " + typ[:min(len(typ), maxShown)]))
-	}
+	p.dropped = p.block.typ
+	p.trace.ignored([]byte("event: " + p.dropped[:min(len(p.dropped), maxShown)]))
 	p.clearBlock()
-	p.dropped = typ
-	return typ != "" && p.stopAtDropped
+	return p.stopAtDropped
 }
 
 func (p *Parser) commitID() {
