@@ -375,9 +375,12 @@ func (p *Parser) dispatch() bool {
 // dropBlock drops a block that names a type and has no data, and reports whether to stop at
 // it, which a Stream asks for if its functions are to see it.
 func (p *Parser) dropBlock() bool {
-	p.dropped = p.block.typ
-	p.trace.ignored([]byte("event: " + p.dropped[:min(len(p.dropped), maxShown)]))
+	typ := p.block.typ
+	p.trace.ignored([]byte("event: " + typ[:min(len(typ), maxShown)]))
 	p.clearBlock()
+	if p.stopAtDropped {
+		p.dropped = typ
+	}
 	return p.stopAtDropped
 }
 

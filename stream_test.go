@@ -1880,6 +1880,14 @@ func TestBlockWithATypeAndNoData(t *testing.T) {
 		require.Equal(t, []string{"a"}, got)
 		require.ErrorIs(t, err, errInBand)
 	})
+	in(t, "does not hide the event after it", func(t *testing.T) {
+		for _, opts := range [][]sse.Option{nil, {failOnError}, {doneEvent}, {stopEvent}} {
+			srv := NewServer(t, InOrder(Script{Raw("event: x\n\ndata: a\n\nevent: y\n\ndata: b\n\n"), Send(sse.Event{Type: "stop", Data: "c"}), Data("[DONE]")}))
+			got, err := read(client(srv, opts...).Fetch(srv.Get("/")))
+			require.NoError(t, err)
+			require.Equal(t, []string{"a", "b", "c"}, got[:3])
+		}
+	})
 	in(t, "is not delivered", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Raw("event: x\n\n"), Data("a"), Raw("event: y\n\n")}))
 		got, err := read(client(srv, failOnError).Fetch(srv.Get("/")))
