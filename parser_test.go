@@ -213,7 +213,7 @@ func checkUnfinished(t testing.TB, stream []byte, r io.Reader) {
 
 // mayBeCutOff reports whether the end of a stream without unfinished data cuts off an event
 // even so: a type, the beginning of a line that may become one or data, or text outside of
-// any field where there is no event.
+// any field in a stream without events.
 func mayBeCutOff(stream []byte, before spec.Verdict, rest []byte) bool {
 	// A block can name the type of an event without one.
 	named := bytes.ReplaceAll(stream[:before.Rest], []byte("message"), []byte("another"))

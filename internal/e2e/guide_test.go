@@ -23,7 +23,7 @@ var guide = []struct {
 	script Script
 	read   func(req *http.Request, out io.Writer) error
 	out    string
-	err    []string // parts of the error message; without any there is no error
+	err    []string // parts of the error message; none if the guide gets no error
 }{
 	{
 		name:   "event too large",
