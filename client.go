@@ -76,7 +76,6 @@ import (
 
 	"github.com/fetchsse/sse/internal/body"
 	"github.com/fetchsse/sse/internal/header"
-	"github.com/fetchsse/sse/internal/redact"
 	"github.com/fetchsse/sse/internal/request"
 	"github.com/fetchsse/sse/internal/roundtrip"
 	"github.com/fetchsse/sse/internal/watchdog"
@@ -190,6 +189,7 @@ type conn struct {
 	name    string // of the request, for messages
 	adopted bool   // the caller has sent the request; see FromResponse
 	ownConn bool   // the connection of an attempt before was given up
+	netHTTP bool   // net/http makes the errors of reading, which may quote what was sent
 
 	timer *time.Timer // of opening, refusing or draining; cancels with errTimeout
 	reads watchdog.Watchdog
@@ -292,6 +292,7 @@ func (c *conn) do(req *http.Request, id string) *outcome {
 	case err != nil:
 		o = c.failed(err, trip.LastResponse())
 	default:
+		c.netHTTP = trip.IsOfNetHTTP()
 		if trip.EndsReads(resp) {
 			o = c.accept(resp, resp.Body, body.NewOwned(resp.Body))
 		} else {
@@ -325,7 +326,7 @@ func (c *conn) prepare(req *http.Request, id string) error {
 	}
 	for _, f := range c.cfg.prepare {
 		if err := f(req); err != nil {
-			return fmt.Errorf("WithPrepare: %w", err)
+			return &functionError{"WithPrepare", err}
 		}
 	}
 	return request.Check(req)
@@ -499,13 +500,13 @@ func (c *conn) unsendable(err error) *outcome {
 		o.unsent = true
 		return o
 	}
-	return &outcome{kind: unsendable, unsent: true, err: &attemptError{name: c.name, err: redact.Error(err), unsendable: true}}
+	return &outcome{kind: unsendable, unsent: true, err: &attemptError{name: c.name, err: err, unsendable: true}}
 }
 
 // failed returns the outcome of a request without a response. The redirect is the one that
 // could not be followed, or nil.
 func (c *conn) failed(err error, redirect *http.Response) *outcome {
-	e := &attemptError{name: c.name, err: redact.Error(err)}
+	e := &attemptError{name: c.name, err: err}
 	if redirect == nil {
 		return &outcome{kind: kindOfFailure(err), err: e}
 	}
@@ -601,10 +602,18 @@ func newResponseError(name string, resp *http.Response) *ResponseError {
 }
 
 func (e *ResponseError) Error() string {
-	text := strings.TrimSpace(strconv.Itoa(e.StatusCode) + " " + http.StatusText(e.StatusCode))
+	words := ""
+	if e.Err != nil {
+		words = ": " + trimPrefix(e.Err)
+	}
+	return "sse: " + e.text(words)
+}
+
+// text returns the message with the words of the caller's function.
+func (e *ResponseError) text(words string) string {
+	text := strings.TrimSpace(strconv.Itoa(e.StatusCode)+" "+http.StatusText(e.StatusCode)) + words
 	switch {
 	case e.Err != nil:
-		text += ": " + trimPrefix(e.Err)
 	case e.coding:
 		text += fmt.Sprintf(", but with the content encoding %.60q, which this package cannot decode", header.ContentEncoding(e.Header))
 	case e.StatusCode/100 != 2:
@@ -622,18 +631,16 @@ func (e *ResponseError) Error() string {
 	if e.origin != "" {
 		text += fmt.Sprintf("; a redirect led to another origin (%.100s), where your headers were not sent", e.origin)
 	}
-	return "sse: " + e.name + text
+	return e.name + text
 }
 
 func (e *ResponseError) Unwrap() error { return e.Err }
 
 // LogValue implements [slog.LogValuer]. It leaves out headers, body and the words of the
 // caller's function.
-func (e *ResponseError) LogValue() slog.Value {
-	safe := *e
-	safe.Err = nil
-	return slog.StringValue(safe.Error())
-}
+func (e *ResponseError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
+
+func (e *ResponseError) logText() string { return e.text("") }
 
 // MarshalText is LogValue for encoders that do not use it.
 func (e *ResponseError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
@@ -651,7 +658,18 @@ type attemptError struct {
 func (e *attemptError) Error() string { return "sse: " + e.name + trimPrefix(e.err) }
 
 // LogValue implements [slog.LogValuer]. It leaves out the words of the caller's functions.
-func (e *attemptError) LogValue() slog.Value { return logValue(e) }
+func (e *attemptError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
+
+func (e *attemptError) logText() string {
+	if f, ok := errors.AsType[*functionError](e.err); ok {
+		return e.name + "the function of " + f.option + " failed"
+	}
+	unknown := "the connection failed"
+	if e.unsendable {
+		unknown = "the request could not be made"
+	}
+	return e.name + cmp.Or(safeWords(e.err), unknown)
+}
 
 func (e *attemptError) Unwrap() []error {
 	if e.redirect != nil {
@@ -659,6 +677,15 @@ func (e *attemptError) Unwrap() []error {
 	}
 	return []error{e.err}
 }
+
+// A functionError reports that the caller's function of an option failed.
+type functionError struct {
+	option string
+	err    error
+}
+
+func (e *functionError) Error() string { return e.option + ": " + e.err.Error() }
+func (e *functionError) Unwrap() error { return e.err }
 
 // trimPrefix returns the message of an error that becomes part of another message.
 func trimPrefix(err error) string {

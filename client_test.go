@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -1110,16 +1111,78 @@ func TestNoSecrets(t *testing.T) {
 	}
 }
 
-// A function of the caller may return an error of net/http.
-func TestNoSecretsOfPrepare(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := NewServer(t, InOrder(gone))
-		cause := &url.Error{Op: "Post", URL: "http://auth.test/token?client_secret=secret", Err: io.EOF}
-		_, err := client(srv, sse.WithPrepare(func(*http.Request) error { return cause })).Fetch(srv.Get("/p"))
-		require.ErrorIs(t, err, io.EOF)
-		require.ErrorContains(t, err, "sse: GET http://server.test/p: WithPrepare: ")
-		walk(err, func(err error) { require.NotContains(t, err.Error(), "secret") })
-	})
+// What the caller's own functions say is shown as it is in the error, and not in the log,
+// where it may repeat what was sent.
+func TestWordsOfTheCaller(t *testing.T) {
+	const words = `key=secret "secret" http://auth.test/?client_secret=secret`
+	secret := errors.New(words)
+	redirect := Script{Answer(302, "Location", "/b")}
+	for name, tt := range map[string]struct {
+		script Script
+		set    func(hc *http.Client) sse.Option
+		log    string // the last line
+	}{
+		"a round tripper": {
+			script: Script{Answer(200)},
+			set: func(hc *http.Client) sse.Option {
+				hc.Transport = roundTripper(func(*http.Request) (*http.Response, error) { return nil, secret })
+				return nil
+			},
+			log: "WARN ended: gave up after 2 retries: the connection failed",
+		},
+		"the body of a round tripper": {
+			script: Script{Data("a"), Stall()},
+			set: func(hc *http.Client) sse.Option {
+				next := hc.Transport
+				hc.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(r)
+					if err == nil {
+						resp.Body = struct {
+							io.Reader
+							io.Closer
+						}{iotest.ErrReader(secret), resp.Body}
+					}
+					return resp, err
+				})
+				return nil
+			},
+			log: "WARN ended: the connection broke after 0 events: reading failed",
+		},
+		"CheckRedirect": {
+			script: redirect,
+			set: func(hc *http.Client) sse.Option {
+				hc.CheckRedirect = func(*http.Request, []*http.Request) error { return secret }
+				return nil
+			},
+			log: "WARN ended: the connection failed",
+		},
+		"WithPrepare": {
+			script: redirect,
+			set: func(*http.Client) sse.Option {
+				return sse.WithPrepare(func(*http.Request) error { return fmt.Errorf("token: %w", secret) })
+			},
+			log: "WARN ended: the function of WithPrepare failed",
+		},
+		"WithResponseCheck": {
+			script: Script{Answer(200)},
+			set: func(*http.Client) sse.Option {
+				return sse.WithResponseCheck(func(*http.Response) error { return secret })
+			},
+			log: "WARN ended: 200 OK",
+		},
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(tt.script, tt.script, tt.script))
+			log := new(logLines)
+			hc := *srv.Client()
+			opt := tt.set(&hc)
+			_, err := read(client(srv, sse.WithHTTPClient(&hc), opt, sse.WithLogger(slog.New(log))).Fetch(srv.Get("/p")))
+			require.ErrorIs(t, err, secret)
+			require.ErrorContains(t, err, words)
+			require.NotContains(t, strings.Join(log.lines, "\n"), "secret")
+			require.Equal(t, tt.log, log.lines[len(log.lines)-1])
+		})
+	}
 }
 
 // rawConn sends text in place of an HTTP response.

@@ -289,7 +289,8 @@ func WithTrace(t *Trace) Option {
 // WithLogger logs the life of connections to l: connecting at level debug; connected,
 // disconnected and waiting at level info; and ended at level warn if an error other than
 // an interruption ended the stream, else at level info. It never logs event data, header
-// values or query strings. By default nothing is logged.
+// values, query strings or the words of the caller's functions. By default nothing is
+// logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) { c.logger = l }
 }

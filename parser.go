@@ -766,7 +766,7 @@ func Decode[T any](s Source) iter.Seq2[T, error] {
 		var v T
 		if err := json.Unmarshal(s.Data(), &v); err != nil {
 			var zero T
-			return zero, &DecodeError{Event: s.Event(), Err: redact.Error(err)}
+			return zero, &DecodeError{Event: s.Event(), Err: err}
 		}
 		return v, nil
 	})
@@ -802,7 +802,7 @@ type DecodeError struct {
 }
 
 func (e *DecodeError) Error() string {
-	return fmt.Sprintf("sse: decode event of type %.40q: %s", e.Event.Type, trimPrefix(redact.Error(cmp.Or(e.Err, errUnknown))))
+	return fmt.Sprintf("sse: decode event of type %.40q: %s", e.Event.Type, redact.Bound(trimPrefix(e.Err)))
 }
 
 func (e *DecodeError) Unwrap() error { return e.Err }

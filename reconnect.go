@@ -42,7 +42,7 @@ func (a Attempt) LogValue() slog.Value {
 		slog.Int("events", a.Events), slog.Duration("elapsed", a.Elapsed),
 	}
 	if a.Err != nil {
-		attrs = append(attrs, slog.String("reason", logReason("", a.Err)))
+		attrs = append(attrs, slog.String("reason", logText(a.Err)))
 	}
 	return slog.GroupValue(attrs...)
 }
@@ -410,7 +410,11 @@ func (e *interruptedError) Error() string {
 func (e *interruptedError) Unwrap() []error { return []error{e.cause, e.last} }
 
 // LogValue implements [slog.LogValuer]. It leaves out the words of the cause.
-func (e *interruptedError) LogValue() slog.Value { return logValue(e) }
+func (e *interruptedError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
+
+func (e *interruptedError) logText() string {
+	return logText(e.cause) + ", waiting to retry: " + logText(e.last)
+}
 
 // newPolicy returns the backoff policy of a stream.
 func newPolicy(f func() backoff.BackOff) (backoff.BackOff, error) {
@@ -469,7 +473,7 @@ func (q *requests) next(ctx context.Context, r *retrier, id string) (*http.Reque
 	req, err := q.cfg.resume(ctx, r.next)
 	switch {
 	case err != nil:
-		return nil, "", fmt.Errorf("WithResume: %w", err)
+		return nil, "", &functionError{"WithResume", err}
 	case req != nil:
 		return q.resume(ctx, req, id)
 	case q.resuming || !r.mayReplay:
@@ -534,11 +538,14 @@ func (q *requests) discard() {
 // A spentBodyError tells that only the body of the request was in the way of a retry.
 type spentBodyError struct{ err error }
 
-func (e *spentBodyError) Error() string {
-	return e.err.Error() + "; there was no retry, because the body of the request cannot be sent again: set GetBody"
-}
+const spentBody = "; there was no retry, because the body of the request cannot be sent again: set GetBody"
 
-func (e *spentBodyError) Unwrap() error { return e.err }
+func (e *spentBodyError) Error() string   { return e.err.Error() + spentBody }
+func (e *spentBodyError) Unwrap() error   { return e.err }
+func (e *spentBodyError) logText() string { return logText(e.err) + spentBody }
+
+// LogValue implements [slog.LogValuer]. It leaves out what the errors in the tree do.
+func (e *spentBodyError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
 
 // A gaveUpError tells how many retries came before err.
 type gaveUpError struct {
@@ -546,11 +553,15 @@ type gaveUpError struct {
 	err     error
 }
 
-func (e *gaveUpError) Error() string {
-	return fmt.Sprintf("sse: gave up after %s: %s", count(e.retries, "retry", "retries"), trimPrefix(e.err))
+func (e *gaveUpError) Error() string { return "sse: " + e.text(trimPrefix(e.err)) }
+
+func (e *gaveUpError) text(reason string) string {
+	return "gave up after " + count(e.retries, "retry", "retries") + ": " + reason
 }
 
 func (e *gaveUpError) Unwrap() error { return e.err }
 
 // LogValue implements [slog.LogValuer]. It leaves out what the errors in the tree do.
-func (e *gaveUpError) LogValue() slog.Value { return logValue(e) }
+func (e *gaveUpError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
+
+func (e *gaveUpError) logText() string { return e.text(logText(e.err)) }

@@ -311,8 +311,10 @@ func (s *Stream) truncation(r remainder, cause error) *TruncatedError {
 	switch {
 	case cause == errReconnect:
 		e.Err = errReconnect
+	case r.err != io.EOF && s.conn.netHTTP:
+		e.Err = redact.Transport(r.err)
 	case r.err != io.EOF:
-		e.Err = redact.Error(r.err)
+		e.Err = r.err
 	default:
 		e.Clean, e.without = true, s.cfg.completion()
 	}
@@ -522,63 +524,28 @@ func (c *config) log(ctx context.Context, level slog.Level, message, name string
 	}
 	attrs = append(attrs, slog.String("request", strings.TrimSuffix(name, ": ")))
 	if err != nil {
-		attrs = append(attrs, slog.String("reason", logReason(name, err)))
+		attrs = append(attrs, slog.String("reason", strings.ReplaceAll(logText(err), name, "")))
 	}
 	c.logger.LogAttrs(ctx, level, message, attrs...)
 }
 
-// logReason returns the reason that the log gives for err. It leaves out the words of the
-// caller's functions, which may repeat what the stream carries.
-func logReason(name string, err error) string {
-	_, event := errors.AsType[*EventError](err)
-	attempt, isAttempt := errors.AsType[*attemptError](err)
-	waiting, isInterrupted := err.(*interruptedError)
-	text := trimPrefix(err)
-	name = cmp.Or(name, requestOf(err))
-	if refusal, ok := errors.AsType[*ResponseError](err); ok && refusal.Err != nil {
-		text = strings.TrimPrefix(refusal.LogValue().String(), "sse: ")
+// logText returns the text of err for a log, made of what is known to be safe. The words of
+// the caller's functions are not: they may repeat what the stream carries.
+func logText(err error) string {
+	if e, ok := errors.AsType[interface {
+		error
+		logText() string
+	}](err); ok {
+		return e.logText()
 	}
-	if name != "" {
-		text = strings.Replace(text, name, "", 1)
-	}
-	switch {
-	case isInterrupted:
-		return logReason(name, waiting.cause) + ", waiting to retry: " + logReason(name, waiting.last)
-	case event:
-		return "error event"
-	case isAttempt && attempt.unsendable:
-		for _, f := range []string{"WithPrepare", "WithResume"} {
-			if strings.HasPrefix(attempt.err.Error(), f+": ") {
-				return "the function of " + f + " failed"
-			}
-		}
-		return "the request could not be made"
-	case strings.HasPrefix(err.Error(), "sse: ") || err == context.Canceled || err == context.DeadlineExceeded:
-		return redact.Text(text)
-	}
-	return "the context ended" // with the caller's cause
+	return cmp.Or(safeWords(err), "the context ended") // with the caller's cause
 }
 
-// requestOf returns the name of the request that err is about, or "".
-func requestOf(err error) string {
-	if e, ok := errors.AsType[*attemptError](err); ok {
-		return e.name
-	}
-	if e, ok := errors.AsType[*ResponseError](err); ok {
-		return e.name
-	}
-	if e, ok := errors.AsType[*TruncatedError](err); ok {
-		return e.name
-	}
-	if e, ok := errors.AsType[*EventError](err); ok {
-		return e.name
-	}
-	return ""
-}
-
-// logValue returns err with the name of its request, for [slog.LogValuer].
-func logValue(err error) slog.Value {
-	return slog.StringValue("sse: " + requestOf(err) + logReason("", err))
+// safeWords returns the part of the message of err that is known to be safe, or "".
+func safeWords(err error) string {
+	return strings.TrimPrefix(redact.Words(err,
+		ErrOpenTimeout, ErrIdleTimeout, ErrEventTimeout, ErrClosed, ErrEventTooLarge, errReconnect, errSpentBody, errUnsendableID,
+	), "sse: ")
 }
 
 // traces are the hooks of all WithTrace options.
@@ -654,6 +621,11 @@ type TruncatedError struct {
 }
 
 func (e *TruncatedError) Error() string {
+	return "sse: " + e.text(trimPrefix(cmp.Or(e.Err, io.ErrUnexpectedEOF)))
+}
+
+// text returns the message with the reason why the connection broke.
+func (e *TruncatedError) text(reason string) string {
 	text := "the connection broke"
 	if e.Clean {
 		text = "the response ended"
@@ -669,18 +641,21 @@ func (e *TruncatedError) Error() string {
 		text += ", with ignored lines"
 	}
 	if !e.Clean {
-		text += ": " + trimPrefix(redact.Error(cmp.Or(e.Err, io.ErrUnexpectedEOF)))
+		text += ": " + reason
 	}
-	return "sse: " + e.name + text
+	return e.name + text
 }
 
 func (e *TruncatedError) Unwrap() []error { return []error{e.Err, io.ErrUnexpectedEOF} }
 
-// LogValue implements [slog.LogValuer]. It leaves out what the stream carried.
-func (e *TruncatedError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+// LogValue implements [slog.LogValuer]. It leaves out what the stream carried and the words
+// of the caller's body.
+func (e *TruncatedError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
+
+func (e *TruncatedError) logText() string { return e.text(cmp.Or(safeWords(e.Err), "reading failed")) }
 
 // MarshalText is LogValue for encoders that do not use it.
-func (e *TruncatedError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+func (e *TruncatedError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
 func count(n int, singular, plural string) string {
 	if n == 1 {
@@ -706,7 +681,9 @@ func (e *EventError) Unwrap() error { return e.Err }
 
 // LogValue implements [slog.LogValuer]. It leaves out the event and the words of the
 // caller's function.
-func (e *EventError) LogValue() slog.Value { return slog.StringValue("sse: " + e.name + "error event") }
+func (e *EventError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
+
+func (e *EventError) logText() string { return e.name + "error event" }
 
 // MarshalText is LogValue for encoders that do not use it.
 func (e *EventError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }

@@ -1519,6 +1519,7 @@ func TestErrorsLogSafely(t *testing.T) {
 	}{
 		{refusal, "sse: 400 Bad Request; retry after 1s"},
 		{cut, "sse: the connection broke after 3 events, in the middle of event 4, with ignored lines: unexpected EOF"},
+		{&sse.TruncatedError{Events: 1, Err: words}, "sse: the connection broke after 1 event: reading failed"},
 		{&sse.EventError{Event: secret, Err: words}, "sse: error event"},
 		{&sse.DecodeError{Event: secret, Err: words}, "sse: decode event"},
 		{
@@ -1554,11 +1555,11 @@ func TestErrorsLogSafely(t *testing.T) {
 	}{
 		"after retries": {
 			script: Script{Answer(503)}, opts: []sse.Option{sse.WithResponseCheck(func(*http.Response) error { return words })},
-			want: "sse: GET http://server.test/: 503 Service Unavailable",
+			want: "sse: gave up after 2 retries: GET http://server.test/: 503 Service Unavailable",
 		},
 		"waiting to retry": {
 			script: Script{Answer(429, "Retry-After", "50")}, timeout: words,
-			want: "sse: GET http://server.test/: the context ended, waiting to retry: 429 Too Many Requests; retry after 50s",
+			want: "sse: the context ended, waiting to retry: GET http://server.test/: 429 Too Many Requests; retry after 50s",
 		},
 		"WithPrepare": {
 			opts: []sse.Option{sse.WithPrepare(func(*http.Request) error { return words })},

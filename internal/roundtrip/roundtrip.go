@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fetchsse/sse/internal/header"
+	"github.com/fetchsse/sse/internal/redact"
 )
 
 // A Trip is one request with its redirects.
@@ -22,6 +23,7 @@ type Trip struct {
 	last       *http.Response // of the last request, nil if it has none
 	leftOrigin bool
 	askToClose bool // see OwnConnection
+	ownWords   bool // a function of the caller made the error
 
 	dialing   atomic.Bool // the transport looked for a connection
 	connected atomic.Bool // and got one
@@ -51,7 +53,8 @@ func (t *Trip) OwnConnection() {
 
 // Do sends req and follows redirects as the client does. Its Timeout is not applied,
 // since it would include the body. Headers that may be secret do not follow a redirect
-// to another origin. The error is without the *url.Error around it, which shows the query.
+// to another origin. The error is without the *url.Error around it, which shows the query,
+// and what net/http says in it is redacted. What the caller's functions say is not.
 func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 	hc := t.client
 	req.Close = req.Close || t.askToClose
@@ -66,6 +69,9 @@ func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
+	if err != nil && !t.ownWords {
+		err = redact.Transport(err)
+	}
 	return resp, err
 }
 
@@ -77,11 +83,19 @@ func (t *Trip) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		t.last = resp
 	}
+	t.ownWords = err != nil && !t.IsOfNetHTTP()
 	return resp, err
 }
 
 func (t *Trip) transport() http.RoundTripper {
 	return cmp.Or(t.client.Transport, http.DefaultTransport)
+}
+
+// IsOfNetHTTP reports whether the transport of net/http makes the errors of the response,
+// and not a round tripper of the caller.
+func (t *Trip) IsOfNetHTTP() bool {
+	_, ok := t.transport().(*http.Transport)
+	return ok
 }
 
 // EndsReads reports whether the end of the request's context ends a Read of the body of
@@ -121,7 +135,9 @@ func (t *Trip) checkRedirect(req *http.Request, via []*http.Request) error {
 		removeSecrets(req)
 	}
 	if t.client.CheckRedirect != nil {
-		return t.client.CheckRedirect(req, via)
+		err := t.client.CheckRedirect(req, via)
+		t.ownWords = err != nil
+		return err
 	}
 	if len(via) >= 10 {
 		return errors.New("stopped after 10 redirects")
