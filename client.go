@@ -343,11 +343,14 @@ var defaultHeaders = [...]header.Field{
 // accept takes resp as the event stream to read, or refuses it. Its body is read from src.
 func (c *conn) accept(resp *http.Response, src io.Reader, b body.Body) *outcome {
 	c.resp, c.src, c.body = resp, src, b
-	c.unhook = context.AfterFunc(c.ctx, b.Interrupt)
 	c.reads.Start(
 		watchdog.Limit{Timeout: c.cfg.idleTimeout, Err: ErrIdleTimeout},
 		watchdog.Limit{Timeout: c.cfg.eventTimeout, Err: ErrEventTimeout},
 		func() { c.cancel(errTimeout) })
+	c.unhook = context.AfterFunc(c.ctx, func() { // also if Next is never called again
+		b.Interrupt()
+		c.reads.Stop()
+	})
 	if resp.StatusCode == http.StatusNoContent {
 		return &outcome{kind: noContent}
 	}

@@ -250,6 +250,16 @@ func TestRequestBodyIsClosed(t *testing.T) {
 		require.Error(t, err)
 		require.True(t, body.closed)
 	})
+	in(t, "of the request, when GetBody fails", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Answer(200)}))
+		req := srv.Post("/", "{}")
+		body := &closer{Reader: strings.NewReader("not this one")}
+		req.Body = body
+		req.GetBody = func() (io.ReadCloser, error) { return nil, errInBand }
+		_, err := client(srv).Fetch(req)
+		require.ErrorIs(t, err, errInBand)
+		require.True(t, body.closed)
+	})
 	in(t, "of the request, when GetBody makes the one that is sent", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
 		req := srv.Post("/", "{}")

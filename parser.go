@@ -128,7 +128,7 @@ func NewParser(r io.Reader, opts ...Option) *Parser {
 func (p *Parser) configure(cfg *config) {
 	p.max = min(cfg.maxEventSize, math.MaxInt/2) // sums do not overflow
 	p.trace = cfg.trace
-	p.id = lastID{bytes: []byte(cfg.lastEventID), str: cfg.lastEventID, strValid: true}
+	p.id.set(cfg.lastEventID)
 }
 
 // reset makes p read a new stream from r. It keeps the last event ID, the types and the
@@ -579,7 +579,7 @@ func (p *Parser) Event() Event {
 	b.Write(data)
 	b.Write(p.id.bytes)
 	both := b.String()
-	p.id.str, p.id.strValid = both[len(data):], true
+	p.id.set(both[len(data):])
 	return Event{Type: p.Type(), Data: both[:len(data)], ID: p.id.str}
 }
 
@@ -698,25 +698,33 @@ func beginsKnown(b []byte) bool {
 
 // A lastID is the last event ID. It becomes a string only when that is asked for.
 type lastID struct {
-	bytes    []byte
-	str      string // the same, if strValid
+	bytes    []byte // the ID unless strValid, else a slice to reuse
+	str      string // the ID if strValid
 	strValid bool
 }
 
 func (id *lastID) String() string {
 	if !id.strValid {
-		id.str, id.strValid = string(id.bytes), true
+		id.set(string(id.bytes))
 	}
 	return id.str
 }
 
+// set sets the ID to s. A large ID is held once.
+func (id *lastID) set(s string) {
+	id.str, id.strValid = s, true
+	if len(s) > keepSize {
+		id.bytes = nil
+	}
+}
+
 // swap sets the ID to b and returns a slice to reuse.
 func (id *lastID) swap(b []byte) []byte {
-	if bytes.Equal(b, id.bytes) {
+	if id.strValid && string(b) == id.str || !id.strValid && bytes.Equal(b, id.bytes) {
 		return b
 	}
 	old := id.bytes
-	id.bytes, id.strValid = b, false
+	id.bytes, id.str, id.strValid = b, "", false
 	return old
 }
 

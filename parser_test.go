@@ -980,6 +980,29 @@ func TestParserSeparatesIDFromLargeData(t *testing.T) {
 	}), 0)
 }
 
+// A large ID that was asked for is held once.
+func TestParserHoldsALargeIDOnce(t *testing.T) {
+	const size = 8 << 20
+	id := strings.Repeat("i", size)
+	p := sse.NewParser(io.MultiReader(strings.NewReader("id: "), strings.NewReader(id), strings.NewReader("\ndata: a\n\n"), strings.NewReader("data: b\n\n")))
+	before := liveHeap()
+	require.True(t, p.Next())
+	require.Equal(t, "a", p.Event().Data)
+	require.Len(t, p.LastEventID(), size)
+	require.True(t, p.Next())
+	require.InDelta(t, size, liveHeap()-before, size/4)
+	require.Equal(t, id, p.LastEventID())
+}
+
+// liveHeap returns the size of the reachable objects.
+func liveHeap() float64 {
+	runtime.GC()
+	runtime.GC() // sync.Pool keeps what it has over the first
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
 // twoIDs returns two events with different IDs.
 func twoIDs(id, data string) string {
 	return fmt.Sprintf("id: %[1]s1\ndata: %[2]s\n\nid: %[1]s2\ndata: %[2]s\n\n", id, data)

@@ -443,6 +443,7 @@ type requests struct {
 	original *http.Request
 	oneShot  *body.OneShot // its body, if that cannot be sent again
 	made     bool          // the first request was made
+	copied   bool          // from then on, its body is closed
 	resuming bool          // a response was accepted: the next request resumes
 }
 
@@ -456,7 +457,7 @@ func newRequests(cfg *config, req *http.Request) requests {
 
 // adopted notes that the caller has sent the original request.
 func (q *requests) adopted() {
-	q.made = true
+	q.made, q.copied = true, true
 	if q.oneShot != nil {
 		q.oneShot.MarkUsed()
 	}
@@ -502,6 +503,7 @@ func (q *requests) replay(ctx context.Context, id string) (*http.Request, string
 	if err == nil && q.oneShot != nil {
 		req.Body = q.oneShot
 	}
+	q.copied = q.copied || err == nil
 	return req, id, err
 }
 
@@ -530,7 +532,7 @@ func (q *requests) discard() {
 	switch {
 	case q.oneShot != nil:
 		q.oneShot.Discard()
-	case !q.made:
+	case !q.copied:
 		request.CloseBody(q.original)
 	}
 }

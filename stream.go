@@ -36,8 +36,9 @@ type Stream struct {
 	parser   Parser // outlives connections, with the last event ID and the reconnection time
 
 	state    state
-	inHand   bool  // an event that a function of the caller has not finished with
-	conn     *conn // the current attempt, from the wait before it on; at last, the last one
+	inHand   bool   // a function of the caller has not finished with the event
+	before   string // the last event ID before that event
+	conn     *conn  // the current attempt, from the wait before it on; at last, the last one
 	resp     *http.Response
 	err      error
 	iterated bool
@@ -91,6 +92,7 @@ func configure(req *http.Request, subscribe bool, opts ...[]Option) (*Stream, er
 	s := &Stream{cfg: cfg, requests: newRequests(cfg, req), retrier: retrier}
 	s.parser.configure(cfg)
 	s.parser.stopAtDropped = len(cfg.terminator) > 0 || len(cfg.eventError) > 0
+	s.before = s.parser.LastEventID()
 	s.newAttempt("")
 	return s, nil
 }
@@ -226,39 +228,53 @@ func (s *Stream) begin(o *outcome) {
 // deliver reports whether the parser's event is for the caller. If the event ends the
 // stream, deliver ends it, or marks it completed.
 func (s *Stream) deliver() bool {
-	s.inHand = true // a panic in a function of the caller does not lose the event
-	if s.parser.dropped == "" && s.isDone(s.parser.Data()) {
+	dropped := s.parser.dropped != ""
+	if !dropped && s.isDone(s.parser.Data()) {
 		s.endAttempt(&outcome{kind: done})
 		return false
 	}
-	var e Event
-	if len(s.cfg.eventError) > 0 || len(s.cfg.terminator) > 0 {
-		e = s.parser.Event()
-	}
-	dropped := s.parser.dropped != ""
-	if dropped {
-		e = Event{Type: s.parser.dropped, ID: s.parser.LastEventID()}
-	}
-	for _, f := range s.cfg.eventError {
-		if err := f(e); err != nil {
-			s.endAttempt(&outcome{kind: poisoned, err: &EventError{Event: e, Err: err, name: s.conn.name}})
+	if s.parser.stopAtDropped {
+		switch o := s.judge(); {
+		case o != nil:
+			s.endAttempt(o)
+			return false
+		case dropped:
 			return false
 		}
-	}
-	complete := slices.ContainsFunc(s.cfg.terminator, func(f func(Event) bool) bool { return f(e) })
-	s.inHand = false
-	switch {
-	case complete && dropped:
-		s.endAttempt(&outcome{kind: done})
-		return false
-	case dropped:
-		return false
-	case complete:
-		s.state = completed
 	}
 	s.conn.events++
 	s.conn.reads.Reset()
 	return true
+}
+
+// judge shows the event to the functions of the caller. It returns the outcome if one of
+// them ends the stream there. An event that completes the stream is delivered first, unless
+// it was dropped for want of data.
+func (s *Stream) judge() *outcome {
+	var e Event
+	if typ := s.parser.dropped; typ != "" {
+		e = Event{Type: typ, ID: s.parser.LastEventID()}
+	} else {
+		e = s.parser.Event()
+	}
+	s.inHand = true // a panic in a function loses neither the event nor the place before it
+	var failure error
+	for _, f := range s.cfg.eventError {
+		if failure = f(e); failure != nil {
+			break
+		}
+	}
+	complete := failure == nil && slices.ContainsFunc(s.cfg.terminator, func(f func(Event) bool) bool { return f(e) })
+	s.inHand, s.before = false, e.ID
+	switch {
+	case failure != nil:
+		return &outcome{kind: poisoned, err: &EventError{Event: e, Err: failure, name: s.conn.name}}
+	case complete && s.parser.dropped != "":
+		return &outcome{kind: done}
+	case complete:
+		s.state = completed
+	}
+	return nil
 }
 
 // isDone reports whether data is that of a [WithDone] event.
@@ -337,9 +353,12 @@ func (s *Stream) incomplete() *TruncatedError {
 func (s *Stream) endAttempt(o *outcome) {
 	c := s.conn
 	o.name, o.opened, o.accepted, o.spent = c.name, s.state != connecting, s.requests.resuming, s.requests.oneShot.Used()
+	if s.inHand {
+		s.parser.id.set(s.before)
+		s.inHand = false
+	}
 	o.lastEventID = s.parser.LastEventID()
 	o.retry, o.hasRetry = s.parser.Retry()
-	s.inHand = false
 	s.state = connecting // a panic in a hook must not end this attempt again
 	ownConn := c.isGivenUp() || c.ownConn && !o.opened
 	if o.kind == done {
@@ -446,7 +465,12 @@ func (s *Stream) Type() string { return s.parser.Type() }
 // LastEventID returns the ID that the next attempt would send, as the stream had it; a
 // header carries it without white space at its ends. A program that stores it can resume
 // there with [WithLastEventID].
-func (s *Stream) LastEventID() string { return s.parser.LastEventID() }
+func (s *Stream) LastEventID() string {
+	if s.inHand {
+		return s.before
+	}
+	return s.parser.LastEventID()
+}
 
 // Response returns the response of the current connection, or of the last one, for its
 // status and headers. The stream owns the body. Without a response it returns nil.
@@ -493,6 +517,7 @@ func (s *Stream) Reconnect() {
 func (s *Stream) Close() error {
 	s.closed.Store(true)
 	s.attempt.Load().cancel(ErrClosed)
+	s.requests.oneShot.Discard()
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"testing/iotest"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
@@ -1796,7 +1797,47 @@ func TestFromResponseCanceledWithEOF(t *testing.T) {
 	}
 }
 
-// A panic in a function that looks at an event, once recovered, does not lose the event.
+// Close releases the response and the request body if Next is never called again. A timer
+// that waits for the timeout of a read would keep the response for that long.
+func TestCloseWithoutNext(t *testing.T) {
+	for name, opts := range map[string][]Option{"HTTP/1.1": {Loopback()}, "HTTP/2": {Loopback(), HTTP2()}} {
+		for limit, timeout := range map[string]sse.Option{
+			"idle timeout":  sse.WithIdleTimeout(time.Hour),
+			"event timeout": sse.WithEventTimeout(time.Hour),
+		} {
+			t.Run(name+", "+limit, func(t *testing.T) {
+				srv := NewServer(t, InOrder(Script{Data("a"), Stall()}), opts...)
+				s, err := client(srv, timeout).Fetch(srv.Get("/"))
+				require.NoError(t, err)
+				require.True(t, s.Next())
+				resp := weak.Make(s.Response())
+				require.NoError(t, s.Close())
+				s = nil
+				require.Eventually(t, func() bool {
+					runtime.GC()
+					return resp.Value() == nil
+				}, 20*time.Second, 10*time.Millisecond)
+			})
+		}
+	}
+	in(t, "the request body that no attempt has read", func(t *testing.T) {
+		body := &closer{Reader: strings.NewReader("once")}
+		req := newPost("http://server.test/")
+		req.Body, req.GetBody = body, nil
+		hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			r.Body.Close() // as net/http does when a server responds early to Expect: 100-continue
+			return response(io.NopCloser(strings.NewReader("data: a\n\n"))), nil
+		})}
+		s, err := sse.Fetch(req, sse.WithHTTPClient(hc))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.NoError(t, s.Close())
+		require.True(t, body.closed)
+	})
+}
+
+// A panic in a function that looks at an event, once recovered, does not lose the event,
+// and the place stays before it.
 func TestRecoveredPanicKeepsTheEvent(t *testing.T) {
 	for name, option := range map[string]func(f func()) sse.Option{
 		"WithTerminator": func(f func()) sse.Option {
@@ -1807,7 +1848,7 @@ func TestRecoveredPanicKeepsTheEvent(t *testing.T) {
 		},
 	} {
 		in(t, name, func(t *testing.T) {
-			srv := NewServer(t, InOrder(Script{Data("a", "b"), Stall()}))
+			srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\nid: 2\ndata: b\n\n"), Stall()}))
 			calls := 0
 			s, err := client(srv, option(func() {
 				if calls++; calls == 2 {
@@ -1817,10 +1858,28 @@ func TestRecoveredPanicKeepsTheEvent(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, s.Next())
 			require.Panics(t, func() { s.Next() })
+			require.Equal(t, "1", s.LastEventID())
 			require.True(t, s.Next())
 			require.Equal(t, "b", string(s.Data()))
+			require.Equal(t, "2", s.LastEventID())
 			s.Close()
 			require.False(t, s.Next())
+			require.Equal(t, "2", s.LastEventID())
+		})
+		in(t, name+", in a loop that ends by it", func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\nid: 2\ndata: b\n\n"), Stall()}))
+			calls := 0
+			s, err := client(srv, option(func() {
+				if calls++; calls == 2 {
+					panic("out")
+				}
+			})).Subscribe(srv.Get("/"))
+			require.NoError(t, err)
+			require.Panics(t, func() {
+				for range s.Events() {
+				}
+			})
+			require.Equal(t, "1", s.LastEventID())
 		})
 	}
 }

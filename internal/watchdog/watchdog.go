@@ -23,9 +23,9 @@ type Watchdog struct {
 	idle  Limit // longest read
 	event Limit // longest time from one Reset, or the first read, to the next Reset
 
-	expired  func()      // nil if nothing is watched
-	timer    *time.Timer // nil before the first read
-	start    time.Time   // the durations below count from here
+	expired  func() // nil if nothing is watched
+	timer    *time.Timer
+	start    time.Time // the durations below count from here
 	eventEnd time.Duration
 	limit    error // reported for the current read
 
@@ -41,9 +41,12 @@ func (w *Watchdog) Start(idle, event Limit, expired func()) {
 	}
 	w.idle, w.event, w.expired = idle, event, expired
 	w.start = time.Now()
+	w.timer = time.AfterFunc(math.MaxInt64, w.check)
+	w.timer.Stop() // a stream that is not read leaves nothing behind
 }
 
-// Stop ends the watching. It is called on the goroutine that reads.
+// Stop ends the watching. Another goroutine may call it, if a read that is running or
+// comes later is followed by another call.
 func (w *Watchdog) Stop() {
 	if w.timer != nil {
 		w.timer.Stop()
@@ -73,9 +76,6 @@ func (w *Watchdog) Begin() {
 		return
 	}
 	w.deadline.Store(int64(end))
-	if w.timer == nil { // made only now, so that a stream that is not read leaves none behind
-		w.timer = time.AfterFunc(math.MaxInt64, w.check)
-	}
 	if !w.running.Swap(true) {
 		w.timer.Reset(end - now)
 	}
