@@ -210,6 +210,12 @@ var (
 	errReconnect = errors.New("sse: Reconnect was called")
 )
 
+// What io.EOF means where it would be the whole reason in a message.
+var (
+	errNoHeaders  = fmt.Errorf("the connection ended before the response headers: %w", io.EOF)
+	errNoProgress = fmt.Errorf("the response ended without progress: %w", io.EOF)
+)
+
 const (
 	refusalTime = 2 * time.Minute // for the body of a refused response without an open timeout
 	refusalSize = 64 << 10        // of which so many bytes are read
@@ -509,6 +515,9 @@ func (c *conn) unsendable(err error) *outcome {
 // failed returns the outcome of a request without a response. The redirect is the one that
 // could not be followed, or nil.
 func (c *conn) failed(err error, redirect *http.Response) *outcome {
+	if err == io.EOF {
+		err = errNoHeaders
+	}
 	e := &attemptError{name: c.name, err: err}
 	if redirect == nil {
 		return &outcome{kind: kindOfFailure(err), err: e}

@@ -164,7 +164,7 @@ func TestRequestBody(t *testing.T) {
 		req := srv.Post("/", "")
 		req.Body = io.NopCloser(strings.NewReader("once"))
 		_, err := client(srv).Subscribe(req)
-		require.ErrorContains(t, err, "GetBody")
+		require.EqualError(t, err, "sse: Subscribe: a request with a body needs GetBody to be sent again; set it")
 		require.Empty(t, srv.Requests())
 	})
 	in(t, "Subscribe accepts an empty body without GetBody", func(t *testing.T) {
@@ -178,8 +178,11 @@ func TestRequestBody(t *testing.T) {
 		srv := NewServer(t, InOrder(gone))
 		req := srv.Post("/", "{}")
 		req.GetBody = func() (io.ReadCloser, error) { return nil, errInBand }
-		_, err := client(srv).Subscribe(req)
-		require.ErrorIs(t, err, errInBand)
+		for _, open := range bothCalls(client(srv)) {
+			_, err := open(req)
+			require.ErrorIs(t, err, errInBand)
+			require.EqualError(t, err, "sse: POST http://server.test/: GetBody: in band")
+		}
 		require.Empty(t, srv.Requests())
 	})
 	in(t, "without GetBody: sent by the next attempt if none has read it", func(t *testing.T) {
@@ -411,6 +414,7 @@ func TestResponseError(t *testing.T) {
 func TestWhatAnErrorTells(t *testing.T) {
 	const request = "sse: POST http://server.test/p: "
 	events := Data("1", "2", "3")
+	noRetry := sse.WithMaxRetries(0)
 	for _, tt := range []struct {
 		name      string
 		both      bool // of Fetch and Subscribe, otherwise of Fetch
@@ -420,6 +424,7 @@ func TestWhatAnErrorTells(t *testing.T) {
 		timeout   time.Duration
 		cause     error // of the timeout
 		want      string
+		http2     string // the same over HTTP/2, where it differs
 		is        error
 		status    int // of a ResponseError in the tree
 		body      string
@@ -450,16 +455,22 @@ func TestWhatAnErrorTells(t *testing.T) {
 			timeout: 10 * time.Second, is: context.DeadlineExceeded, want: "context deadline exceeded",
 		},
 		{
-			name: "clean end without [DONE]", scripts: []Script{{events}}, opts: []sse.Option{doneEvent},
+			name: "clean end without [DONE]", both: true, scripts: []Script{{events}}, opts: []sse.Option{doneEvent, noRetry},
 			is: io.ErrUnexpectedEOF, want: request + "the response ended after 3 events without [DONE]",
 		},
 		{
-			name: "clean end in the middle of an event", scripts: []Script{{events, Raw("data: x")}},
+			name: "clean end in the middle of an event", both: true, scripts: []Script{{events, Raw("data: x")}}, opts: []sse.Option{noRetry},
 			is: io.ErrUnexpectedEOF, want: request + "the response ended after 3 events, in the middle of event 4",
 		},
 		{
-			name: "broken connection", scripts: []Script{{events, Raw("data: x\n"), Cut()}},
+			name: "broken connection", both: true, scripts: []Script{{events, Raw("data: x\n"), Cut()}}, opts: []sse.Option{noRetry},
 			is: io.ErrUnexpectedEOF, want: request + "the connection broke after 3 events, in the middle of event 4: unexpected EOF",
+			http2: request + "the connection broke after 3 events, in the middle of event 4: stream error: stream ID 1; INTERNAL_ERROR; received from peer",
+		},
+		{
+			name: "connection that ends before the response", both: true, scripts: []Script{{Cut()}}, opts: []sse.Option{noRetry},
+			want:  request + "the connection ended before the response headers: EOF",
+			http2: request + "stream error: stream ID 1; INTERNAL_ERROR; received from peer",
 		},
 		{
 			name: "refusal by its status", both: true, scripts: []Script{{Answer(400), Raw("why")}},
@@ -483,8 +494,14 @@ func TestWhatAnErrorTells(t *testing.T) {
 			status:  200, body: "xyz", want: request + `200 OK, but with the content encoding "br", which this package cannot decode`,
 		},
 		{
-			name: "refusal with Retry-After", scripts: []Script{{Answer(429, "Retry-After", "90")}},
+			name: "refusal with Retry-After", both: true, scripts: []Script{{Answer(429, "Retry-After", "90")}}, opts: []sse.Option{noRetry},
 			status: 429, want: request + "429 Too Many Requests; retry after 1m30s",
+		},
+		{
+			name: "refusal by another origin", both: true,
+			scripts: []Script{{Answer(307, "Location", "http://other.test/b?secret")}, {Answer(401), Raw("who?")}},
+			status:  401, body: "who?",
+			want: request + "401 Unauthorized; a redirect led to another origin (http, other.test), where your headers were not sent",
 		},
 		{
 			name: "refusal whose body is not whole", both: true, scripts: []Script{{Answer(400), Raw("so far"), Stall()}},
@@ -517,33 +534,39 @@ func TestWhatAnErrorTells(t *testing.T) {
 			if name == "Subscribe" && !tt.both {
 				continue
 			}
-			in(t, name+", "+tt.name, func(t *testing.T) {
-				srv := NewServer(t, InOrder(append(tt.scripts, Script{Stall()})...))
-				req := srv.Post("/p?q=secret", "{}")
-				if tt.timeout != 0 {
-					ctx, cancel := context.WithTimeoutCause(t.Context(), tt.timeout, tt.cause)
-					defer cancel()
-					req = req.WithContext(ctx)
-				}
-				hc := failingDial(srv, func(int) error { return tt.dial })
-				s, err := open(client(srv, sse.WithHTTPClient(hc)), req, tt.opts...)
-				if tt.dial != nil {
-					require.Error(t, err, "of the call")
-				}
-				_, err = read(s, err)
-				require.EqualError(t, err, tt.want)
-				if tt.is != nil {
-					require.ErrorIs(t, err, tt.is)
-				}
-				if tt.status == 0 {
-					require.NotErrorAs(t, err, new(*sse.ResponseError))
-					return
-				}
-				refusal := responseError(t, err)
-				require.Equal(t, tt.status, refusal.StatusCode)
-				require.Equal(t, tt.body, string(refusal.Body))
-				require.Equal(t, tt.truncated, refusal.BodyTruncated)
-			})
+			for protocol, opts := range map[string][]Option{"HTTP/1.1": nil, "HTTP/2": {HTTP2()}} {
+				in(t, name+", "+protocol+", "+tt.name, func(t *testing.T) {
+					srv := NewServer(t, InOrder(append(tt.scripts, Script{Stall()})...), opts...)
+					req := srv.Post("/p?q=secret", "{}")
+					if tt.timeout != 0 {
+						ctx, cancel := context.WithTimeoutCause(t.Context(), tt.timeout, tt.cause)
+						defer cancel()
+						req = req.WithContext(ctx)
+					}
+					hc := failingDial(srv, func(int) error { return tt.dial })
+					s, err := open(client(srv, sse.WithHTTPClient(hc)), req, tt.opts...)
+					if tt.dial != nil {
+						require.Error(t, err, "of the call")
+					}
+					_, err = read(s, err)
+					if tt.http2 != "" && protocol == "HTTP/2" {
+						require.EqualError(t, err, tt.http2)
+					} else {
+						require.EqualError(t, err, tt.want)
+					}
+					if tt.is != nil {
+						require.ErrorIs(t, err, tt.is)
+					}
+					if tt.status == 0 {
+						require.NotErrorAs(t, err, new(*sse.ResponseError))
+						return
+					}
+					refusal := responseError(t, err)
+					require.Equal(t, tt.status, refusal.StatusCode)
+					require.Equal(t, tt.body, string(refusal.Body))
+					require.Equal(t, tt.truncated, refusal.BodyTruncated)
+				})
+			}
 		}
 	}
 }
@@ -1504,19 +1527,4 @@ func TestRoundTripperThatDropsTheContext(t *testing.T) {
 			<-closed
 		})
 	}
-}
-
-// A refusal by another origin, which does not get the caller's headers, names it.
-func TestRefusalAfterARedirectNamesTheOrigin(t *testing.T) {
-	in(t, "401", func(t *testing.T) {
-		srv := NewServer(t, func(_ int, r *http.Request) Script {
-			if r.Host == "server.test" {
-				return Script{Answer(307, "Location", "http://other.test/b?secret")}
-			}
-			return Script{Answer(401)}
-		})
-		_, err := client(srv).Fetch(srv.Post("/", "{}"))
-		require.EqualError(t, err, "sse: POST http://server.test/: 401 Unauthorized; "+
-			"a redirect led to another origin (http, other.test), where your headers were not sent")
-	})
 }

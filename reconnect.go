@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -357,7 +356,7 @@ func (r *retrier) gaveUp(o *outcome, err error) error {
 		return err
 	}
 	if err == nil { // a clean end of the response
-		err = &attemptError{name: o.name, err: io.EOF}
+		err = &attemptError{name: o.name, err: errNoProgress}
 	}
 	return &gaveUpError{retries: r.retries, err: err}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -135,7 +136,7 @@ func TestNotSentCountsEveryAttempt(t *testing.T) {
 		},
 		{
 			name: "the second was sent", refused: []bool{true}, scripts: []Script{{Cut()}},
-			want: "sse: gave up after 1 retry: POST http://server.test/: EOF",
+			want: "sse: gave up after 1 retry: POST http://server.test/: the connection ended before the response headers: EOF",
 		},
 		{
 			name: "the second was sent and the third not", refused: []bool{true, false, true}, scripts: []Script{{Answer(429)}}, timeout: 2500 * time.Millisecond,
@@ -1538,4 +1539,37 @@ func TestSpentBodyIsNamed(t *testing.T) {
 		_, err := client(srv).Fetch(once(srv))
 		require.EqualError(t, err, "sse: POST http://server.test/: 400 Bad Request")
 	})
+}
+
+// The last error of a subscription without progress tells that nothing else was wrong.
+func TestGivingUpAfterCleanEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Comment("x")}))
+		_, err := read(client(srv, sse.WithMaxRetries(2)).Subscribe(srv.Get("/p?secret")))
+		require.EqualError(t, err, "sse: gave up after 2 retries: GET http://server.test/p: the response ended without progress: EOF")
+		require.ErrorIs(t, err, io.EOF)
+		require.Len(t, srv.Requests(), 3)
+	})
+}
+
+// The log tells which function of the caller failed, and not its words.
+func TestLogNamesTheFunctionThatFailed(t *testing.T) {
+	for name, opt := range map[string]sse.Option{
+		"WithPrepare": sse.WithPrepare(func(r *http.Request) error {
+			if r.Header.Get("Last-Event-ID") != "" {
+				return errInBand
+			}
+			return nil
+		}),
+		"WithResume": sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return nil, errInBand }),
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"}), Cut()}))
+			log := new(logLines)
+			_, err := read(client(srv, opt, sse.WithLogger(slog.New(log))).Subscribe(srv.Get("/")))
+			require.EqualError(t, err, "sse: GET http://server.test/: "+name+": in band")
+			require.Equal(t, "WARN ended: the function of "+name+" failed", log.lines[len(log.lines)-1])
+			require.NotContains(t, strings.Join(log.lines, "\n"), "in band")
+		})
+	}
 }

@@ -93,7 +93,7 @@ func configure(req *http.Request, subscribe bool, opts ...[]Option) (*Stream, er
 	s.parser.configure(cfg)
 	s.parser.stopAtDropped = len(cfg.terminator) > 0 || len(cfg.eventError) > 0
 	s.before = s.parser.LastEventID()
-	s.newAttempt("")
+	s.newAttempt(request.Name(req))
 	return s, nil
 }
 
