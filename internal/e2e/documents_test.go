@@ -36,12 +36,13 @@ func TestDocumentsQuoteCompiledCode(t *testing.T) {
 	}
 	require.Positive(t, quotes["README.md"])
 	require.Positive(t, quotes["llm.md"])
+	require.Positive(t, quotes["errors.md"])
 }
 
 // quotableCode returns the code that documents may quote.
 func quotableCode(t *testing.T) string {
 	t.Helper()
-	paths := []string{root + "/example_test.go", root + "/example_llm_test.go", "guide_test.go"}
+	paths := []string{root + "/example_test.go", root + "/example_llm_test.go", "guide_test.go", "errors_page_test.go"}
 	require.NoError(t, filepath.WalkDir(root+"/examples", func(path string, _ fs.DirEntry, err error) error {
 		if filepath.Ext(path) == ".go" {
 			paths = append(paths, path)

@@ -1,0 +1,450 @@
+package e2e_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse"
+	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
+)
+
+// A shownError is a line of docs/errors.md, and a part of a row in its table of Retryable
+// and NotSent.
+type shownError struct {
+	row     string
+	cause   func(t *testing.T) error
+	sockets bool // the cause needs sockets, which do not work in a bubble
+}
+
+// The rows of the table, with the results of Retryable and NotSent.
+const (
+	notConnected = "connection refused, or another failure before the connection | yes | yes"
+	unknownHost  = "unknown host | yes | yes"
+	untrusted    = "untrusted certificate | no | yes"
+	noResponse   = "connection that ended before the response headers, `ErrOpenTimeout` | yes | no"
+	busy         = "`*ResponseError`: 408, 425, 429, 500, 502, 503, 504, 52x, 530, 598, 599 | yes | no"
+	refused      = "any other `*ResponseError` | no | no"
+	incomplete   = "`*TruncatedError`, `ErrIdleTimeout`, `ErrEventTimeout` | yes | no"
+	noProgress   = "subscription that gave up without progress | yes | no"
+	inBand       = "`*EventError` | no | no"
+	inBandPasses = "`*EventError` whose `Err` has a method `Retryable` that returns true | yes | no"
+	badEvent     = "`ErrEventTooLarge`, `*DecodeError` | no | no"
+	interrupted  = "context done, `ErrClosed` | no | no"
+	waiting      = "context done, waiting to retry, and no attempt was sent | no | yes"
+	unsendable   = "`WithPrepare`, `WithResume`, `GetBody`, last event ID: at first | no | yes"
+	unsendable2  = "the same after an attempt was sent | no | no"
+	mistake      = "mistake in an option or a request | no | no"
+)
+
+// tableRows are the rows in the order of the table.
+var tableRows = []string{
+	notConnected, unknownHost, untrusted, noResponse, busy, refused, incomplete, noProgress, inBand, inBandPasses,
+	badEvent, interrupted, waiting, unsendable, unsendable2, mistake,
+}
+
+var (
+	three   = Data("1", "2", "3")
+	done    = sse.WithDone("[DONE]")
+	stop    = sse.WithTerminator(func(e sse.Event) bool { return e.Type == "stop" })
+	jsonTyp = Answer(200, "Content-Type", "application/json")
+)
+
+// fetch returns the error of a Fetch with a POST.
+func fetch(script Script, opts ...sse.Option) func(*testing.T) error {
+	return open((*sse.Client).Fetch, post, []Script{script}, opts...)
+}
+
+// open returns the error of a call and its stream.
+func open(call func(*sse.Client, *http.Request, ...sse.Option) (*sse.Stream, error), request func(*Server) *http.Request,
+	scripts []Script, opts ...sse.Option,
+) func(*testing.T) error {
+	return func(t *testing.T) error {
+		srv := NewServer(t, InOrder(scripts...))
+		_, err := read(call(client(srv), request(srv), opts...))
+		return err
+	}
+}
+
+func post(srv *Server) *http.Request { return srv.Post("/chat", "{}") }
+
+func get(srv *Server) *http.Request { return srv.Get("/feed") }
+
+// postOnce returns a POST whose body cannot be sent again.
+func postOnce(srv *Server) *http.Request {
+	r := post(srv)
+	r.GetBody = nil
+	return r
+}
+
+// within returns a function that makes a request with a deadline, or one that the user
+// ends.
+func within(d time.Duration, cause error) func(*Server) *http.Request {
+	return func(srv *Server) *http.Request {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(d, func() { cancel(cause) })
+		return post(srv).WithContext(ctx)
+	}
+}
+
+// undialed returns an option whose client gets err in place of a connection.
+func undialed(err error) sse.Option {
+	return sse.WithHTTPClient(&http.Client{Transport: &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, err },
+	}})
+}
+
+// fetchTLS returns the error of a Fetch from a server that start has started. The client
+// trusts no certificate.
+func fetchTLS(url string, start func(*httptest.Server)) func(*testing.T) error {
+	return func(t *testing.T) error {
+		srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+		srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+		start(srv)
+		defer srv.Close()
+		transport := &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()},
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
+			},
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		require.NoError(t, err)
+		_, err = sse.Fetch(req, sse.WithHTTPClient(&http.Client{Transport: transport}), sse.WithMaxRetries(0))
+		return err
+	}
+}
+
+var (
+	forExample = (*httptest.Server).StartTLS // with a certificate for example.com
+	plain      = (*httptest.Server).Start
+)
+
+// changed returns the error of a Fetch with a request that change has spoiled.
+func changed(change func(*http.Request)) func(*testing.T) error {
+	return func(t *testing.T) error {
+		srv := NewServer(t, InOrder(Script{}))
+		req := post(srv)
+		change(req)
+		_, err := client(srv).Fetch(req)
+		return err
+	}
+}
+
+// overloaded is an error event that may pass.
+type overloaded struct{}
+
+func (overloaded) Error() string   { return "overloaded_error" }
+func (overloaded) Retryable() bool { return true }
+
+func failWith(err error) sse.Option {
+	return sse.WithEventError(func(e sse.Event) error {
+		if e.Type == "error" {
+			return err
+		}
+		return nil
+	})
+}
+
+// retryOnce continues after every failure, once.
+func retryOnce() sse.Option {
+	retried := false
+	return sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) {
+		again := !retried
+		retried = true
+		return time.Second, again
+	})
+}
+
+func resume(f func(context.Context) (*http.Request, error)) sse.Option {
+	return sse.WithResume(func(ctx context.Context, _ sse.Attempt) (*http.Request, error) { return f(ctx) })
+}
+
+// shownErrors are the errors of docs/errors.md, in its order.
+var shownErrors = []shownError{
+	// Refused.
+	{row: refused, cause: fetch(Script{Answer(401)})},
+	{row: busy, cause: fetch(Script{Answer(429, "Retry-After", "90")})},
+	{row: refused, cause: fetch(Script{Answer(200)})},
+	{row: refused, cause: fetch(Script{jsonTyp, Raw("{}")})},
+	{row: refused, cause: fetch(Script{Answer(200, "Content-Type", "text/plain"), Raw("data: 1\n\n")})},
+	{row: refused, cause: fetch(Script{Answer(200, "Content-Type", "text/event-stream", "Content-Encoding", "br")})},
+	{row: refused, cause: fetch(Script{jsonTyp, Raw("{}")}, sse.WithResponseCheck(func(*http.Response) error { return errors.New("quota used up") }))},
+	{row: refused, cause: func(t *testing.T) error {
+		srv := NewServer(t, func(_ int, r *http.Request) Script {
+			if r.Host == "server.test" {
+				return Script{Answer(307, "Location", "http://other.test/chat")}
+			}
+			return Script{Answer(401)}
+		})
+		_, err := client(srv).Fetch(post(srv))
+		return err
+	}},
+	{row: refused, cause: fetch(Script{Answer(307, "Location", "/chat")})},
+	{row: refused, cause: fetch(Script{Answer(307, "Location", "ftp://server.test/chat")})},
+
+	// Without a response.
+	{row: notConnected, cause: fetch(Script{}, sse.WithMaxRetries(0), undialed(&net.OpError{
+		Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080},
+		Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
+	}))},
+	{row: unknownHost, cause: open((*sse.Client).Subscribe, get, []Script{{}}, undialed(&net.OpError{
+		Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "server.test", IsNotFound: true},
+	}))},
+	{row: untrusted, cause: fetchTLS("https://example.com/feed", forExample), sockets: true},
+	{row: untrusted, cause: fetchTLS("https://server.test/feed", forExample), sockets: true},
+	{row: notConnected, cause: fetchTLS("https://server.test/feed", plain), sockets: true},
+	{row: noResponse, cause: fetch(Script{Cut()})},
+
+	// Timeouts.
+	{row: noResponse, cause: fetch(Script{Stall()})},
+	{row: incomplete, cause: fetch(Script{three, Stall()}, sse.WithIdleTimeout(time.Minute))},
+	{row: incomplete, cause: fetch(Script{three, Stall()}, sse.WithEventTimeout(time.Minute))},
+
+	// Truncated.
+	{row: incomplete, cause: fetch(Script{three}, done)},
+	{row: incomplete, cause: fetch(Script{three}, stop)},
+	{row: incomplete, cause: fetch(Script{three, Raw("data: Good")})},
+	{row: incomplete, cause: fetch(Script{three, Raw(`{"error":"timeout"}`)}, done)},
+	{row: incomplete, cause: fetch(Script{Raw("<html>502")})},
+	{row: incomplete, cause: fetch(Script{Answer(204)}, done)},
+	{row: incomplete, cause: fetch(Script{three, Cut()})},
+	{row: incomplete, cause: fetch(Script{three, Raw("data: Good"), Cut()})},
+	{row: incomplete, cause: func(t *testing.T) error {
+		srv := NewServer(t, InOrder(Script{three, Cut()}), HTTP2())
+		_, err := read(client(srv).Fetch(post(srv)))
+		return err
+	}},
+
+	// Events.
+	{row: inBand, cause: fetch(Script{three, Send(sse.Event{Type: "error", Data: "{}"})}, failWith(errors.New("invalid_request_error")))},
+	{row: inBandPasses, cause: fetch(Script{three, Send(sse.Event{Type: "error", Data: "{}"})}, failWith(overloaded{}))},
+	{row: badEvent, cause: fetch(Script{three, Data(strings.Repeat("x", 2000))}, sse.WithMaxEventSize(1000))},
+	{row: badEvent, cause: decode("oops")},
+	{row: badEvent, cause: decode("")},
+
+	// Interrupted.
+	{row: interrupted, cause: open((*sse.Client).Fetch, within(time.Minute, context.Canceled), []Script{{three, Stall()}})},
+	{row: interrupted, cause: open((*sse.Client).Fetch, within(time.Minute, context.DeadlineExceeded), []Script{{three, Stall()}})},
+	{row: interrupted, cause: open((*sse.Client).Fetch, within(10*time.Second, context.DeadlineExceeded), []Script{{Answer(429, "Retry-After", "30")}})},
+	{row: waiting, cause: open((*sse.Client).Subscribe, within(time.Minute, errors.New("the user left")), []Script{{}}, undialed(errors.New("proxy unavailable")))},
+	{row: interrupted, cause: func(t *testing.T) error {
+		srv := NewServer(t, InOrder(Script{three, Stall()}))
+		s, err := client(srv).Fetch(post(srv))
+		require.NoError(t, err)
+		s.Close()
+		require.False(t, s.Next())
+		return s.Err()
+	}},
+	{row: mistake, cause: func(t *testing.T) error {
+		srv := NewServer(t, InOrder(Script{three}))
+		s, err := client(srv).Fetch(post(srv))
+		require.NoError(t, err)
+		for range 2 {
+			for _, err = range s.Events() {
+			}
+		}
+		return err
+	}},
+
+	// After retries.
+	{row: busy, cause: open((*sse.Client).Fetch, get, []Script{{Answer(503)}})},
+	{row: noProgress, cause: open((*sse.Client).Subscribe, get, []Script{{Comment("")}}, sse.WithMaxRetries(5))},
+
+	// The body.
+	{row: mistake, cause: open((*sse.Client).Subscribe, postOnce, []Script{{}})},
+	{row: busy, cause: open((*sse.Client).Fetch, postOnce, []Script{{Answer(429)}})},
+	{row: unsendable2, cause: open((*sse.Client).Fetch, postOnce, []Script{{Answer(503)}}, retryOnce())},
+	{row: unsendable2, cause: fetch(Script{three, Cut()}, resume(func(ctx context.Context) (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodPost, "http://server.test/chat", io.MultiReader(strings.NewReader("{}")))
+	}))},
+	{row: unsendable, cause: changed(func(r *http.Request) {
+		r.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("open prompt.json: no such file or directory") }
+	})},
+
+	// Functions and IDs.
+	{row: unsendable, cause: fetch(Script{}, sse.WithPrepare(func(*http.Request) error { return errors.New("the token has expired") }))},
+	{row: unsendable2, cause: fetch(Script{three, Cut()}, resume(func(context.Context) (*http.Request, error) { return nil, errors.New("the response is not stored") }))},
+	{row: unsendable2, cause: open((*sse.Client).Subscribe, get, []Script{{Send(sse.Event{ID: "a\x01", Data: "1"})}})},
+
+	// Mistakes.
+	{row: mistake, cause: fetch(nil, sse.WithHeader("Authorization", "Bearer x\n"))},
+	{row: mistake, cause: fetch(nil, sse.WithHeader("X Y", "z"))},
+	{row: mistake, cause: fetch(nil, sse.WithLastEventID("a\n"))},
+	{row: mistake, cause: fetch(nil, sse.WithIdleTimeout(-1*time.Second))},
+	{row: mistake, cause: fetch(nil, sse.WithMaxRetries(-1))},
+	{row: mistake, cause: fetch(nil, sse.WithMaxEventSize(0))},
+	{row: mistake, cause: fetch(nil, sse.WithBackOff(func() backoff.BackOff { return nil }))},
+	{row: mistake, cause: fetch(nil, sse.WithBackOff(func() backoff.BackOff { return new(backoff.ExponentialBackOff) }))},
+	{row: mistake, cause: func(*testing.T) error { _, err := sse.Fetch(nil); return err }},
+	{row: mistake, cause: changed(func(r *http.Request) { r.URL = nil })},
+	{row: mistake, cause: changed(func(r *http.Request) { r.URL.Host = "" })},
+	{row: mistake, cause: changed(func(r *http.Request) { r.URL.Scheme = "ftp" })},
+	{row: mistake, cause: changed(func(r *http.Request) { r.Method = "GE T" })},
+	{row: mistake, cause: changed(func(r *http.Request) { r.Header.Set("Authorization", "Bearer x\n") })},
+	{row: mistake, cause: changed(func(r *http.Request) { r.Header["X Y"] = []string{"z"} })},
+	{row: mistake, cause: changed(func(r *http.Request) { r.Body, r.ContentLength = nil, 1 })},
+	{row: mistake, cause: changed(func(r *http.Request) { r.RequestURI = "/chat" })},
+	{row: mistake, cause: func(*testing.T) error { _, err := sse.FromResponse(nil); return err }},
+	{row: mistake, cause: func(*testing.T) error { return sse.NewParser(nil).Err() }},
+}
+
+// decode returns the error of decoding this data.
+func decode(data string) func(*testing.T) error {
+	return func(t *testing.T) error {
+		srv := NewServer(t, InOrder(Script{Data(data)}))
+		s, err := client(srv).Fetch(post(srv))
+		require.NoError(t, err)
+		for _, err = range sse.Decode[struct{}](s) {
+		}
+		return err
+	}
+}
+
+// Each line of the text blocks is the message of an error, in the same order, and each row
+// of the table holds for its errors.
+func TestErrorsPageShowsRealMessages(t *testing.T) {
+	page := errorsPage(t)
+	messages := blocks(page, "text")
+	require.Len(t, messages, len(shownErrors))
+	for i, tt := range shownErrors {
+		run := synctest.Test
+		if tt.sockets {
+			run = func(t *testing.T, f func(*testing.T)) { f(t) }
+		}
+		run(t, func(t *testing.T) {
+			err := tt.cause(t)
+			require.EqualError(t, err, messages[i])
+			require.Contains(t, tableRows, tt.row)
+			require.True(t, strings.HasSuffix(tt.row, fmt.Sprintf("| %s | %s", yesNo(sse.Retryable(err)), yesNo(sse.NotSent(err)))), "%s: %v", tt.row, err)
+		})
+	}
+
+	_, table, ok := strings.Cut(page, "\n| error | `Retryable` | `NotSent` |\n|---|---|---|\n")
+	require.True(t, ok)
+	table, _, _ = strings.Cut(table, "\n\n")
+	require.Equal(t, "| "+strings.Join(tableRows, " |\n| ")+" |", table)
+	for _, row := range tableRows {
+		require.True(t, slices.ContainsFunc(shownErrors, func(e shownError) bool { return e.row == row }), row)
+	}
+}
+
+// errorsPage returns the text of docs/errors.md.
+func errorsPage(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(root + "/docs/errors.md")
+	require.NoError(t, err)
+	return strings.ReplaceAll(string(text), "\r\n", "\n")
+}
+
+// blocks returns the lines of the code blocks in a language.
+func blocks(page, language string) (lines []string) {
+	for _, b := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)\n```$").FindAllStringSubmatch(page, -1) {
+		lines = append(lines, strings.Split(b[1], "\n")...)
+	}
+	return lines
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// The log of the page is that of a stream that waits and then gets an error event.
+func TestErrorsPageShowsRealLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := NewServer(t, InOrder(
+			Script{Answer(429, "Retry-After", "30")},
+			Script{three, Send(sse.Event{Type: "error", Data: "secret"})},
+		))
+		var log strings.Builder
+		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}}))
+		_, err := read(client(srv, sse.WithLogger(logger), failWith(errors.New("secret"))).Fetch(post(srv)))
+		require.ErrorContains(t, err, "secret")
+		logger.Warn("chat failed", "err", err)
+		require.Equal(t, strings.Split(strings.TrimSpace(log.String()), "\n"), blocks(errorsPage(t), "logfmt"))
+	})
+}
+
+// explain is the code of the page that asks about an error.
+func explain(ctx context.Context, err error) string {
+	if ctx.Err() != nil {
+		return "ended by the program"
+	}
+	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
+		return fmt.Sprintf("refused with %d: %.300s", refusal.StatusCode, refusal.Body)
+	}
+	if event, ok := errors.AsType[*sse.EventError](err); ok {
+		return "reported by the service: " + event.Event.Data
+	}
+	if cut, ok := errors.AsType[*sse.TruncatedError](err); ok {
+		return fmt.Sprintf("incomplete; unfinished: %q", cut.Partial.Data)
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return "timed out" // also while dialing; errors.Is(err, sse.ErrIdleTimeout) tells more
+	}
+	return err.Error()
+}
+
+// decide is the code of the page that decides whether to run a job again.
+func decide(err error) string {
+	switch {
+	case sse.NotSent(err) && sse.Retryable(err):
+		return "run the job again"
+	case sse.Retryable(err):
+		return "run it again if it may run twice" // the service may have processed it
+	default:
+		return "report it"
+	}
+}
+
+func TestErrorsPageAsksAsItSays(t *testing.T) {
+	for _, tt := range []struct {
+		cause             func(*testing.T) error
+		explained, decide string
+	}{
+		{fetch(Script{Answer(400), Raw("no model")}), "refused with 400: no model", "report it"},
+		{fetch(Script{Answer(503), Raw("busy")}), "refused with 503: busy", "run it again if it may run twice"},
+		{fetch(Script{Send(sse.Event{Type: "error", Data: "{}"})}, failWith(overloaded{})), "reported by the service: {}", "run it again if it may run twice"},
+		{fetch(Script{three, Raw("data: Good")}), `incomplete; unfinished: "Good"`, "run it again if it may run twice"},
+		{fetch(Script{Stall()}), "timed out", "run it again if it may run twice"},
+		{
+			fetch(Script{}, sse.WithMaxRetries(0), undialed(errors.New("proxy unavailable"))),
+			"sse: POST http://server.test/chat: proxy unavailable", "run the job again",
+		},
+	} {
+		in(t, tt.explained+", "+tt.decide, func(t *testing.T) {
+			err := tt.cause(t)
+			require.Equal(t, tt.explained, explain(t.Context(), err))
+			require.Equal(t, tt.decide, decide(err))
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			require.Equal(t, "ended by the program", explain(ctx, err))
+		})
+	}
+}
