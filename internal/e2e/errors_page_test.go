@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -47,12 +48,12 @@ const (
 	noProgress   = "subscription that gave up without progress | yes | no"
 	inBand       = "`*EventError` | no | no"
 	inBandPasses = "`*EventError` whose `Err` has a method `Retryable` that returns true | yes | no"
-	badEvent     = "`ErrEventTooLarge`, `*DecodeError` | no | no"
+	badEvent     = "`ErrEventTooLarge`, `*DecodeError`, failed reader of a `Parser` | no | no"
 	interrupted  = "context done, `ErrClosed` | no | no"
 	waiting      = "context done, waiting to retry, and no attempt was sent | no | yes"
 	unsendable   = "`WithPrepare`, `WithResume`, `GetBody`, last event ID: at first | no | yes"
 	unsendable2  = "the same after an attempt was sent | no | no"
-	mistake      = "mistake in an option or a request | no | no"
+	mistake      = "mistake in an option, a request or a loop | no | no"
 )
 
 // tableRows are the rows in the order of the table.
@@ -95,8 +96,7 @@ func postOnce(srv *Server) *http.Request {
 	return r
 }
 
-// within returns a function that makes a request with a deadline, or one that the user
-// ends.
+// within returns a function that makes a request whose context ends after d for this cause.
 func within(d time.Duration, cause error) func(*Server) *http.Request {
 	return func(srv *Server) *http.Request {
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -128,7 +128,7 @@ func fetchTLS(url string, start func(*httptest.Server)) func(*testing.T) error {
 		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		require.NoError(t, err)
-		_, err = sse.Fetch(req, sse.WithHTTPClient(&http.Client{Transport: transport}), sse.WithMaxRetries(0))
+		_, err = sse.Fetch(req, sse.WithHTTPClient(&http.Client{Transport: transport}), withoutWaits)
 		return err
 	}
 }
@@ -164,15 +164,8 @@ func failWith(err error) sse.Option {
 	})
 }
 
-// retryOnce continues after every failure, once.
-func retryOnce() sse.Option {
-	retried := false
-	return sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) {
-		again := !retried
-		retried = true
-		return time.Second, again
-	})
-}
+// retryOnce continues after the first failure, whatever it is.
+var retryOnce = sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return a.Delay, a.Number == 1 })
 
 func resume(f func(context.Context) (*http.Request, error)) sse.Option {
 	return sse.WithResume(func(ctx context.Context, _ sse.Attempt) (*http.Request, error) { return f(ctx) })
@@ -202,7 +195,7 @@ var shownErrors = []shownError{
 	{row: refused, cause: fetch(Script{Answer(307, "Location", "ftp://server.test/chat")})},
 
 	// Without a response.
-	{row: notConnected, cause: fetch(Script{}, sse.WithMaxRetries(0), undialed(&net.OpError{
+	{row: notConnected, cause: fetch(Script{}, undialed(&net.OpError{
 		Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080},
 		Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
 	}))},
@@ -234,18 +227,33 @@ var shownErrors = []shownError{
 		return err
 	}},
 
+	{row: incomplete, cause: func(t *testing.T) error {
+		srv := NewServer(t, InOrder(Script{Data("1"), Stall()}))
+		s, err := client(srv).Fetch(post(srv), resume(func(context.Context) (*http.Request, error) { return nil, nil }))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		s.Reconnect()
+		require.False(t, s.Next())
+		return s.Err()
+	}},
+
 	// Events.
 	{row: inBand, cause: fetch(Script{three, Send(sse.Event{Type: "error", Data: "{}"})}, failWith(errors.New("invalid_request_error")))},
 	{row: inBandPasses, cause: fetch(Script{three, Send(sse.Event{Type: "error", Data: "{}"})}, failWith(overloaded{}))},
 	{row: badEvent, cause: fetch(Script{three, Data(strings.Repeat("x", 2000))}, sse.WithMaxEventSize(1000))},
 	{row: badEvent, cause: decode("oops")},
 	{row: badEvent, cause: decode("")},
+	{row: badEvent, cause: func(*testing.T) error {
+		p := sse.NewParser(iotest.ErrReader(syscall.EIO))
+		p.Next()
+		return p.Err()
+	}},
 
 	// Interrupted.
 	{row: interrupted, cause: open((*sse.Client).Fetch, within(time.Minute, context.Canceled), []Script{{three, Stall()}})},
 	{row: interrupted, cause: open((*sse.Client).Fetch, within(time.Minute, context.DeadlineExceeded), []Script{{three, Stall()}})},
 	{row: interrupted, cause: open((*sse.Client).Fetch, within(10*time.Second, context.DeadlineExceeded), []Script{{Answer(429, "Retry-After", "30")}})},
-	{row: waiting, cause: open((*sse.Client).Subscribe, within(time.Minute, errors.New("the user left")), []Script{{}}, undialed(errors.New("proxy unavailable")))},
+	{row: waiting, cause: open((*sse.Client).Subscribe, within(1500*time.Millisecond, errors.New("the user left")), []Script{{}}, undialed(errors.New("proxy unavailable")))},
 	{row: interrupted, cause: func(t *testing.T) error {
 		srv := NewServer(t, InOrder(Script{three, Stall()}))
 		s, err := client(srv).Fetch(post(srv))
@@ -272,7 +280,7 @@ var shownErrors = []shownError{
 	// The body.
 	{row: mistake, cause: open((*sse.Client).Subscribe, postOnce, []Script{{}})},
 	{row: busy, cause: open((*sse.Client).Fetch, postOnce, []Script{{Answer(429)}})},
-	{row: unsendable2, cause: open((*sse.Client).Fetch, postOnce, []Script{{Answer(503)}}, retryOnce())},
+	{row: unsendable2, cause: open((*sse.Client).Fetch, postOnce, []Script{{Answer(503)}}, retryOnce)},
 	{row: unsendable2, cause: fetch(Script{three, Cut()}, resume(func(ctx context.Context) (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodPost, "http://server.test/chat", io.MultiReader(strings.NewReader("{}")))
 	}))},
