@@ -672,6 +672,9 @@ func (e *attemptError) Error() string { return "sse: " + e.name + trimPrefix(e.e
 // LogValue implements [slog.LogValuer]. It leaves out the words of the caller's functions.
 func (e *attemptError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
 
+// MarshalText is LogValue for encoders that do not use it.
+func (e *attemptError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
+
 func (e *attemptError) logText() string {
 	if f, ok := errors.AsType[*functionError](e.err); ok {
 		return e.name + "the function of " + f.option + " failed"

@@ -391,9 +391,15 @@ func Retryable(err error) bool {
 // that returned err. It can return false if none did: see [Retryable] for the question
 // whether another call makes sense.
 func NotSent(err error) bool {
+	_, mistake := errors.AsType[*mistakeError](err)
 	attempt, ok := errors.AsType[*attemptError](err)
-	return ok && attempt.unsent
+	return mistake || ok && attempt.unsent
 }
+
+// A mistakeError reports an invalid request or option, for which no attempt was made.
+type mistakeError struct{ error }
+
+func (e *mistakeError) Unwrap() error { return e.error }
 
 // An interruptedError reports that the caller's context ended while the stream waited to
 // retry or tried it.
@@ -410,6 +416,9 @@ func (e *interruptedError) Unwrap() []error { return []error{e.cause, e.last} }
 
 // LogValue implements [slog.LogValuer]. It leaves out the words of the cause.
 func (e *interruptedError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
+
+// MarshalText is LogValue for encoders that do not use it.
+func (e *interruptedError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
 func (e *interruptedError) logText() string {
 	return logText(e.cause) + ", waiting to retry: " + logText(e.last)
@@ -548,6 +557,9 @@ func (e *spentBodyError) logText() string { return logText(e.err) + spentBody }
 // LogValue implements [slog.LogValuer]. It leaves out what the errors in the tree do.
 func (e *spentBodyError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
 
+// MarshalText is LogValue for encoders that do not use it.
+func (e *spentBodyError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
+
 // A gaveUpError tells how many retries came before err.
 type gaveUpError struct {
 	retries int
@@ -564,5 +576,8 @@ func (e *gaveUpError) Unwrap() error { return e.err }
 
 // LogValue implements [slog.LogValuer]. It leaves out what the errors in the tree do.
 func (e *gaveUpError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
+
+// MarshalText is LogValue for encoders that do not use it.
+func (e *gaveUpError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
 func (e *gaveUpError) logText() string { return e.text(logText(e.err)) }

@@ -70,7 +70,7 @@ func newStream(req *http.Request, subscribe bool, opts ...[]Option) (s *Stream, 
 	}
 	if err != nil {
 		request.CloseBody(req)
-		return nil, err
+		return nil, &mistakeError{err}
 	}
 	return s, nil
 }
@@ -570,6 +570,7 @@ func logText(err error) string {
 func safeWords(err error) string {
 	return strings.TrimPrefix(redact.Words(err,
 		ErrOpenTimeout, ErrIdleTimeout, ErrEventTimeout, ErrClosed, ErrEventTooLarge, errReconnect, errSpentBody, errUnsendableID,
+		errNoHeaders, errNoProgress,
 	), "sse: ")
 }
 

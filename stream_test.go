@@ -1578,8 +1578,8 @@ func TestErrorsLogSafely(t *testing.T) {
 			_, err := client(srv, tt.opts...).Fetch(srv.Get("/").WithContext(ctx))
 			require.ErrorContains(t, err, cmp.Or(tt.timeout, words).Error(), "the error itself shows the words of the caller")
 			var log strings.Builder
-			slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", err)
-			require.Contains(t, log.String(), `"v":"`+tt.want+`"`)
+			slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", err, "list", []any{err})
+			require.Contains(t, log.String(), `"v":"`+tt.want+`","list":["`+tt.want+`"]`)
 		})
 	}
 	in(t, "the log of a stream leaves out the words of WithResponseCheck", func(t *testing.T) {

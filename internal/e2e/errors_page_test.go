@@ -53,13 +53,14 @@ const (
 	waiting      = "context done, waiting to retry, and no attempt was sent | no | yes"
 	unsendable   = "`WithPrepare`, `WithResume`, `GetBody`, last event ID: at first | no | yes"
 	unsendable2  = "the same after an attempt was sent | no | no"
-	mistake      = "mistake in an option, a request or a loop | no | no"
+	mistake      = "mistake in an option or the request of `Fetch` or `Subscribe` | no | yes"
+	mistake2     = "mistake in a loop, `FromResponse` or `NewParser` | no | no"
 )
 
 // tableRows are the rows in the order of the table.
 var tableRows = []string{
 	notConnected, unknownHost, untrusted, noResponse, busy, refused, incomplete, noProgress, inBand, inBandPasses,
-	badEvent, interrupted, waiting, unsendable, unsendable2, mistake,
+	badEvent, interrupted, waiting, unsendable, unsendable2, mistake, mistake2,
 }
 
 var (
@@ -262,7 +263,7 @@ var shownErrors = []shownError{
 		require.False(t, s.Next())
 		return s.Err()
 	}},
-	{row: mistake, cause: func(t *testing.T) error {
+	{row: mistake2, cause: func(t *testing.T) error {
 		srv := NewServer(t, InOrder(Script{three}))
 		s, err := client(srv).Fetch(post(srv))
 		require.NoError(t, err)
@@ -311,8 +312,8 @@ var shownErrors = []shownError{
 	{row: mistake, cause: changed(func(r *http.Request) { r.Header["X Y"] = []string{"z"} })},
 	{row: mistake, cause: changed(func(r *http.Request) { r.Body, r.ContentLength = nil, 1 })},
 	{row: mistake, cause: changed(func(r *http.Request) { r.RequestURI = "/chat" })},
-	{row: mistake, cause: func(*testing.T) error { _, err := sse.FromResponse(nil); return err }},
-	{row: mistake, cause: func(*testing.T) error { return sse.NewParser(nil).Err() }},
+	{row: mistake2, cause: func(*testing.T) error { _, err := sse.FromResponse(nil); return err }},
+	{row: mistake2, cause: func(*testing.T) error { return sse.NewParser(nil).Err() }},
 }
 
 // decode returns the error of decoding this data.
