@@ -1,0 +1,42 @@
+// Package interop runs the library against servers and proxies that others wrote. Its
+// tests are the rows of docs/interop.md. They listen on free loopback ports and need what
+// install.sh installs.
+package interop
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"text/tabwriter"
+)
+
+// A report collects what the tests found, as the rows of a table.
+type report struct {
+	mu   sync.Mutex
+	rows [][3]string
+}
+
+var results report
+
+// row adds a line to the table: the peer, what was tried and what held.
+func (r *report) row(t *testing.T, peer, tried, format string, args ...any) {
+	t.Helper()
+	result := fmt.Sprintf(format, args...)
+	if t.Failed() {
+		result = "FAIL: " + result
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rows = append(r.rows, [3]string{peer, tried, result})
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, row := range results.rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", row[0], row[1], row[2])
+	}
+	w.Flush()
+	os.Exit(code)
+}
