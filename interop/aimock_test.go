@@ -62,8 +62,15 @@ func startAimock(t *testing.T) (base, name string) {
 	require.NoError(t, err, "aimock is not installed; run interop/install.sh")
 	var installed struct{ Version string }
 	require.NoError(t, json.Unmarshal(manifest, &installed))
-	server := start(t, command(t, "node", filepath.Join(directory, "dist", "cli.js"),
-		"--port", "0", "--fixtures", writeFile(t, "fixtures.json", aimockFixtures)))
+	args := []string{
+		filepath.Join(directory, "dist", "cli.js"),
+		"--port", "0", "--fixtures", writeFile(t, "fixtures.json", aimockFixtures),
+	}
+	node := exec.Command("node_modules/.bin/node", args...) // installed where that of the system is too old
+	if _, err := os.Stat(node.Path); err != nil {
+		node = command(t, "node", args...)
+	}
+	server := start(t, node)
 	address := regexp.MustCompile(`listening on (http://\S+)`)
 	await(t, "the address of aimock", func() bool {
 		select {

@@ -16,6 +16,8 @@ need() {
 need nginx-light nginx
 need libnginx-mod-nchan /usr/lib/nginx/modules/ngx_nchan_module.so
 need haproxy haproxy
+need nodejs node
+need npm npm
 
 if [[ -n $missing ]]; then
 	if ((EUID != 0)) || ! has apt-get; then
@@ -30,4 +32,16 @@ if [[ -n $missing ]]; then
 	fi
 	apt-get -q update
 	DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing
+fi
+
+# npm records in node_modules which lock file it has installed.
+if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
+	npm ci --ignore-scripts --no-audit --no-fund
+fi
+# aimock needs Node 20.15. Debian 12 has Node 18, with which it does not start.
+node=node_modules/.bin/node
+[[ -x $node ]] || node=node
+if ! "$node" node_modules/@copilotkit/aimock/dist/cli.js --help >/dev/null 2>&1; then
+	npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund "node-linux-$(node -p process.arch)@20.20.2"
+	touch node_modules/.package-lock.json
 fi
