@@ -9,6 +9,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -211,4 +213,31 @@ func read(s *sse.Stream, err error) ([]sse.Event, error) {
 		events = append(events, s.Event())
 	}
 	return events, s.Err()
+}
+
+// next returns the data of the next n events of a stream that does not end before.
+func next(t *testing.T, s *sse.Stream, n int) (data []string) {
+	t.Helper()
+	for range n {
+		require.True(t, s.Next(), "after %q: %v", data, s.Err())
+		data = append(data, s.Event().Data)
+	}
+	return data
+}
+
+// describe returns how a stream ended.
+func describe(err error) string {
+	if err == nil {
+		return "clean end"
+	}
+	if truncated, ok := errors.AsType[*sse.TruncatedError](err); ok {
+		if truncated.Clean {
+			return "truncated, Clean"
+		}
+		return "truncated, not Clean"
+	}
+	if refused, ok := errors.AsType[*sse.ResponseError](err); ok {
+		return fmt.Sprintf("refused with %d", refused.StatusCode)
+	}
+	return err.Error()
 }
