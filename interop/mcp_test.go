@@ -29,7 +29,6 @@ const (
 	primed        = "2025-11-25" // the first version whose streams begin with an event ID
 	notPrimed     = "2025-06-18"
 	notifications = 12 // of the progress of the slow tool
-	comeBackAfter = 150 * time.Millisecond
 )
 
 // A breaker is a TCP proxy. It breaks a connection when the server sends the next of its
@@ -103,9 +102,9 @@ type mcpServer struct {
 	posts   atomic.Int64 // received
 }
 
-// newMCPServer starts a server whose streams can be resumed. If closeAt is not 0, the tool
-// asks the client to come back after that notification.
-func newMCPServer(t *testing.T, opts *mcp.StreamableHTTPOptions, closeAt int, marks ...string) *mcpServer {
+// newMCPServer starts a server. The tool calls each, if it is not nil, after each progress
+// notification with the number of that.
+func newMCPServer(t *testing.T, opts *mcp.StreamableHTTPOptions, each func(i int, req *mcp.CallToolRequest), marks ...string) *mcpServer {
 	t.Helper()
 	s := &mcpServer{sdk: mcp.NewServer(&mcp.Implementation{Name: "slow", Version: "1"}, nil)}
 	type none struct{}
@@ -121,8 +120,8 @@ func newMCPServer(t *testing.T, opts *mcp.StreamableHTTPOptions, closeAt int, ma
 			if err != nil {
 				return nil, nil, err
 			}
-			if i+1 == closeAt {
-				req.Extra.CloseSSEStream(mcp.CloseSSEStreamArgs{RetryAfter: comeBackAfter})
+			if each != nil {
+				each(i+1, req)
 			}
 		}
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "slow but sure"}}}, nil, nil
@@ -161,6 +160,7 @@ type mcpClient struct {
 	session string   // once the server has set it
 	opened  []string // the methods of the requests whose responses were streams
 	waits   []time.Duration
+	refused atomic.Int64 // resumes, because the stream still has a connection
 }
 
 // newMCPClient returns a client that has initialized a session of s.
@@ -188,7 +188,8 @@ func newMCPClient(t *testing.T, s *mcpServer, version string) *mcpClient {
 		sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
 			refusal, ok := errors.AsType[*sse.ResponseError](a.Err)
 			if ok && refusal.StatusCode == http.StatusConflict {
-				return 100 * time.Millisecond, true // the server has not noticed yet that the connection broke
+				c.refused.Add(1) // the server has not noticed yet that the connection broke
+				return 100 * time.Millisecond, true
 			}
 			return a.Delay, a.Retry
 		}),
@@ -230,14 +231,20 @@ func isResponse(e sse.Event) bool {
 	return json.Unmarshal([]byte(e.Data), &m) == nil && m.ID != nil && m.Method == ""
 }
 
-// send sends a message and returns the messages of the response.
-func (c *mcpClient) send(t *testing.T, body string) ([]rpcMessage, error) {
+// post returns the request that sends a message.
+func (c *mcpClient) post(t *testing.T, body string) *http.Request {
 	t.Helper()
 	req := request(t, http.MethodPost, c.url)
 	req.Body = io.NopCloser(strings.NewReader(body)) // without GetBody, it cannot be sent twice
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
-	events, err := read(c.Fetch(req))
+	return req
+}
+
+// send sends a message and returns the messages of the response.
+func (c *mcpClient) send(t *testing.T, body string) ([]rpcMessage, error) {
+	t.Helper()
+	events, err := read(c.Fetch(c.post(t, body)))
 	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok && refusal.Err == errNoStream {
 		if len(refusal.Body) == 0 {
 			return nil, nil
@@ -291,7 +298,7 @@ func resumable() *mcp.StreamableHTTPOptions {
 // A call survives two broken connections. The first one breaks in the middle of the first
 // message, when the client has only the ID of the event before it.
 func TestMCPResumesACall(t *testing.T) {
-	s := newMCPServer(t, resumable(), 0, progressMark(1), progressMark(8))
+	s := newMCPServer(t, resumable(), nil, progressMark(1), progressMark(8))
 	c := newMCPClient(t, s, primed)
 	got, err := c.send(t, callSlow)
 	require.NoError(t, err)
@@ -306,7 +313,12 @@ func TestMCPResumesACall(t *testing.T) {
 
 // A server may end the response to a call and ask the client to come back.
 func TestMCPComesBackToACall(t *testing.T) {
-	s := newMCPServer(t, resumable(), 5)
+	const comeBackAfter = 150 * time.Millisecond
+	s := newMCPServer(t, resumable(), func(i int, req *mcp.CallToolRequest) {
+		if i == 5 {
+			req.Extra.CloseSSEStream(mcp.CloseSSEStreamArgs{RetryAfter: comeBackAfter})
+		}
+	})
 	c := newMCPClient(t, s, primed)
 	got, err := c.send(t, callSlow)
 	require.NoError(t, err)
@@ -318,9 +330,39 @@ func TestMCPComesBackToACall(t *testing.T) {
 		"one GET with Last-Event-ID after the reconnection time; all messages once and in order")
 }
 
+// The server holds a dead connection for good and refuses to resume its stream. It sends
+// all that is missing once the tool has returned. The tool returns after a refusal.
+func TestMCPResumesAfterSilence(t *testing.T) {
+	var c *mcpClient
+	s := newMCPServer(t, resumable(), func(i int, _ *mcp.CallToolRequest) {
+		for deadline := time.Now().Add(patience); i == 5 && c.refused.Load() == 0 && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	c = newMCPClient(t, s, primed)
+	p := newSilencer(t, s.breaker.backend)
+	c.url = "http://" + p.address
+	stream, err := c.Fetch(c.post(t, callSlow), sse.WithIdleTimeout(time.Second))
+	require.NoError(t, err)
+	defer stream.Close()
+	var events []sse.Event
+	for stream.Next() {
+		if events = append(events, stream.Event()); len(events) == 3 {
+			p.silence()
+		}
+	}
+	require.NoError(t, stream.Err())
+	requireCall(t, decodeMessages(t, events))
+	require.EqualValues(t, 1, s.runs.Load())
+	require.Positive(t, c.refused.Load())
+	require.Equal(t, []string{"POST", "GET"}, c.opened)
+	results.row(t, mcpSDK, "tools/call, a silent connection",
+		"409 until the tool has returned, which WithRetryPolicy retries; then all messages once and in order")
+}
+
 // Without an event ID there is nothing to resume, and the call is not sent again.
 func TestMCPDoesNotRepeatACall(t *testing.T) {
-	s := newMCPServer(t, resumable(), 0, progressMark(1))
+	s := newMCPServer(t, resumable(), nil, progressMark(1))
 	c := newMCPClient(t, s, notPrimed)
 	got, err := c.send(t, callSlow)
 	truncated, ok := errors.AsType[*sse.TruncatedError](err)
@@ -336,7 +378,7 @@ func TestMCPDoesNotRepeatACall(t *testing.T) {
 func TestMCPRespondsWithJSON(t *testing.T) {
 	opts := resumable() // the notifications have to go somewhere
 	opts.JSONResponse = true
-	s := newMCPServer(t, opts, 0)
+	s := newMCPServer(t, opts, nil)
 	c := newMCPClient(t, s, primed)
 	got, err := c.send(t, callSlow)
 	require.NoError(t, err)
@@ -349,7 +391,7 @@ func TestMCPRespondsWithJSON(t *testing.T) {
 
 // The stream of a session, which belongs to no request, is a subscription.
 func TestMCPSessionStream(t *testing.T) {
-	s := newMCPServer(t, resumable(), 0, progressMark(4))
+	s := newMCPServer(t, resumable(), nil, progressMark(4))
 	c := newMCPClient(t, s, primed)
 	stream, err := c.Subscribe(request(t, http.MethodGet, c.url))
 	require.NoError(t, err)
