@@ -192,6 +192,13 @@ func newClient(t *testing.T, transport *http.Transport) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
+// unencrypted returns a transport for HTTP/2 without TLS.
+func unencrypted() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Transport{Protocols: protocols}
+}
+
 // request returns a request whose context ends with the test, or after enough time.
 func request(t *testing.T, method, url string) *http.Request {
 	t.Helper()

@@ -6,6 +6,7 @@ package interop
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"text/tabwriter"
@@ -31,10 +32,25 @@ func (r *report) row(t *testing.T, peer, tried, format string, args ...any) {
 	r.rows = append(r.rows, [3]string{peer, tried, result})
 }
 
+// merge joins the lines that differ only in the protocol, which is in the peer after a
+// comma.
+func (r *report) merge() (merged [][3]string) {
+	for _, row := range r.rows {
+		peer, protocol, _ := strings.Cut(row[0], ", ")
+		if n := len(merged); n > 0 && protocol != "" && strings.HasPrefix(merged[n-1][0], peer+", ") &&
+			merged[n-1][1] == row[1] && merged[n-1][2] == row[2] {
+			merged[n-1][0] += ", " + protocol
+			continue
+		}
+		merged = append(merged, row)
+	}
+	return merged
+}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, row := range results.rows {
+	for _, row := range results.merge() {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", row[0], row[1], row[2])
 	}
 	w.Flush()
