@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -282,10 +283,10 @@ func testLeaving(t *testing.T, tried string, begin startProxy) {
 	t.Helper()
 	left := make(chan struct{}, 1)
 	srv := origin(t, func(*http.Request) ssetest.Script {
-		return ssetest.Script{step(1), ssetest.Check(func(r *http.Request) {
-			<-r.Context().Done()
-			left <- struct{}{}
-		})}
+		watch := ssetest.Check(func(r *http.Request) {
+			context.AfterFunc(r.Context(), func() { left <- struct{}{} })
+		})
+		return ssetest.Script{watch, step(1), ssetest.Stall()}
 	})
 	p := begin(t, addressOf(srv.URL))
 	for _, at := range p.endpoints {
