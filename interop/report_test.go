@@ -6,10 +6,14 @@ package interop
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"text/tabwriter"
+
+	"github.com/stretchr/testify/require"
 )
 
 // A report collects what the tests found, as the rows of a table.
@@ -55,4 +59,33 @@ func TestMain(m *testing.M) {
 	}
 	w.Flush()
 	os.Exit(code)
+}
+
+// docs/interop.md names the tests that measure its results, and shows the settings that
+// they use.
+func TestDocumentNamesTheTests(t *testing.T) {
+	document, err := os.ReadFile("../docs/interop.md")
+	require.NoError(t, err)
+	files, err := filepath.Glob("*_test.go")
+	require.NoError(t, err)
+	var source strings.Builder
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		source.Write(text)
+	}
+	named := regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(document), -1)
+	require.NotEmpty(t, named)
+	for _, name := range named {
+		require.Contains(t, source.String(), "\nfunc "+name+"(t *testing.T)")
+	}
+	for _, m := range regexp.MustCompile(`\nfunc (Test(?:Nginx|HAProxy|Nchan)\w+)\(`).FindAllStringSubmatch(source.String(), -1) {
+		require.Contains(t, named, m[1], "docs/interop.md does not name a test")
+	}
+	for language, settings := range map[string]string{"nginx": nginxSettings, "haproxy": haproxySettings} {
+		block := strings.Join(strings.Fields(settings), " ")
+		_, shown, _ := strings.Cut(string(document), "```"+language+"\n")
+		shown, _, _ = strings.Cut(shown, "```")
+		require.Equal(t, block, strings.Join(strings.Fields(shown), " "))
+	}
 }
