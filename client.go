@@ -669,6 +669,11 @@ type attemptError struct {
 
 func (e *attemptError) Error() string { return "sse: " + e.name + trimPrefix(e.err) }
 
+// isRetryable reports whether the same request may succeed later.
+func (e *attemptError) isRetryable() bool {
+	return !e.unsendable && e.redirect == nil && !errors.Is(e.err, ErrEventTooLarge) && !isUntrusted(e.err)
+}
+
 // LogValue implements [slog.LogValuer]. It leaves out the words of the caller's functions.
 func (e *attemptError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
 

@@ -283,7 +283,7 @@ func (r *retrier) countProgress(o *outcome) {
 // have received an attempt.
 func (r *retrier) countSent(o *outcome) {
 	r.maybeSent = r.maybeSent || !o.unsent
-	if e, ok := o.err.(*attemptError); ok {
+	if e, ok := o.err.(*attemptError); ok && o.kind != interrupted { // a cause is of another call
 		e.unsent = !r.maybeSent
 	}
 	if e, ok := r.next.Err.(*attemptError); ok && e.unsent && r.maybeSent {
@@ -351,7 +351,7 @@ func (r *retrier) endError(o *outcome) error {
 // gaveUp returns err with the number of retries before it, if there were any. A request
 // that could not be made is a mistake of the program, which no retry has to do with.
 func (r *retrier) gaveUp(o *outcome, err error) error {
-	attempt, ok := errors.AsType[*attemptError](err)
+	attempt, ok := err.(*attemptError)
 	if r.retries <= 0 || ok && attempt.unsendable {
 		return err
 	}
@@ -366,34 +366,59 @@ func (r *retrier) gaveUp(o *outcome, err error) error {
 // context has ended or the stream was closed, whatever else is in the tree of err. For an
 // [*EventError] it asks the Retryable method of its Err, if there is one.
 func Retryable(err error) bool {
-	if _, ok := errors.AsType[*interruptedError](err); ok || err == nil || errors.Is(err, ErrClosed) {
-		return false
-	}
-	if event, ok := errors.AsType[*EventError](err); ok {
-		r, ok := errors.AsType[interface {
-			error
-			Retryable() bool
-		}](event.Err)
-		return ok && r.Retryable()
-	}
-	if refusal, ok := errors.AsType[*ResponseError](err); ok {
-		k := kindOfStatus(refusal.StatusCode)
-		return k == notProcessed || k == maybeProcessed
-	}
-	if _, ok := errors.AsType[*TruncatedError](err); ok {
-		return true
-	}
-	attempt, ok := errors.AsType[*attemptError](err)
-	return ok && !attempt.unsendable && !errors.Is(err, ErrEventTooLarge) && !isUntrusted(err)
+	v, _ := judge(err)
+	return v.retryable && !errors.Is(err, ErrClosed)
 }
 
 // NotSent reports whether it is certain that no server received any attempt of the call
 // that returned err. It can return false if none did: see [Retryable] for the question
 // whether another call makes sense.
 func NotSent(err error) bool {
-	_, mistake := errors.AsType[*mistakeError](err)
-	attempt, ok := errors.AsType[*attemptError](err)
-	return mistake || ok && attempt.unsent
+	v, _ := judge(err)
+	return v.notSent
+}
+
+// A verdict is what an error tells about another call.
+type verdict struct{ notSent, retryable bool }
+
+// judge returns the verdict on err and whether err is an error of this library. The
+// outermost one decides. Those below it are about other calls: that of a context's cause, or
+// one that a function of the caller made. Of several side by side, all must agree.
+func judge(err error) (v verdict, own bool) {
+	switch e := err.(type) {
+	case *mistakeError:
+		return verdict{notSent: true}, true
+	case *interruptedError:
+		return verdict{notSent: e.unsent}, true
+	case *attemptError:
+		return verdict{e.unsent, e.isRetryable()}, true
+	case *ResponseError:
+		k := kindOfStatus(e.StatusCode)
+		return verdict{retryable: k == notProcessed || k == maybeProcessed}, true
+	case *TruncatedError:
+		return verdict{retryable: true}, true
+	case *EventError:
+		r, ok := errors.AsType[interface {
+			error
+			Retryable() bool
+		}](e.Err)
+		return verdict{retryable: ok && r.Retryable()}, true
+	case *DecodeError:
+		return verdict{}, true
+	case interface{ Unwrap() error }:
+		return judge(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		v = verdict{true, true}
+		for _, err := range e.Unwrap() {
+			if w, ok := judge(err); ok {
+				v.notSent, v.retryable, own = v.notSent && w.notSent, v.retryable && w.retryable, true
+			}
+		}
+		if own {
+			return v, true
+		}
+	}
+	return verdict{}, false
 }
 
 // A mistakeError reports an invalid request or option, for which no attempt was made.
@@ -401,18 +426,31 @@ type mistakeError struct{ error }
 
 func (e *mistakeError) Unwrap() error { return e.error }
 
-// An interruptedError reports that the caller's context ended while the stream waited to
-// retry or tried it.
+// An interruptedError reports that the caller's context ended: while the stream waited to
+// retry or tried it, or with an error of this library as its cause. That is the error of
+// another call, so it must not be taken for the error of this one.
 type interruptedError struct {
-	cause error // of the context
-	last  error // the failure before
+	cause  error // of the context
+	last   error // the failure before, or nil
+	unsent bool  // no server has received any attempt of the call
 }
 
-func (e *interruptedError) Error() string {
-	return e.cause.Error() + ", waiting to retry: " + trimPrefix(e.last)
+func (e *interruptedError) Error() string { return e.text(e.cause.Error(), trimPrefix) }
+
+// text returns cause with the failure before, if there was one, in these words.
+func (e *interruptedError) text(cause string, words func(error) string) string {
+	if e.last == nil {
+		return cause
+	}
+	return cause + ", waiting to retry: " + words(e.last)
 }
 
-func (e *interruptedError) Unwrap() []error { return []error{e.cause, e.last} }
+func (e *interruptedError) Unwrap() []error {
+	if e.last == nil {
+		return []error{e.cause}
+	}
+	return []error{e.cause, e.last}
+}
 
 // LogValue implements [slog.LogValuer]. It leaves out the words of the cause.
 func (e *interruptedError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
@@ -420,8 +458,22 @@ func (e *interruptedError) LogValue() slog.Value { return slog.StringValue("sse:
 // MarshalText is LogValue for encoders that do not use it.
 func (e *interruptedError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
-func (e *interruptedError) logText() string {
-	return logText(e.cause) + ", waiting to retry: " + logText(e.last)
+func (e *interruptedError) logText() string { return e.text(logText(e.cause), logText) }
+
+// interruptedBy returns the error of a stream that the context's cause or ErrClosed ended:
+// the cause as it is, unless an interruptedError has more to tell.
+func (r *retrier) interruptedBy(cause error) error {
+	if cause == ErrClosed {
+		return cause
+	}
+	e := &interruptedError{cause: cause, unsent: !r.maybeSent}
+	if last := r.next.Err; !errors.Is(last, errReconnect) {
+		e.last = last
+	}
+	if _, own := judge(cause); e.last == nil && !own {
+		return cause
+	}
+	return e
 }
 
 // newPolicy returns the backoff policy of a stream.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -159,6 +161,164 @@ func TestNotSentCountsEveryAttempt(t *testing.T) {
 			require.Len(t, srv.Requests(), len(tt.scripts))
 		})
 	}
+}
+
+// The cause of a context may be the error of another call, as with errgroup. It tells
+// nothing about the call that it ends.
+func TestCauseThatIsTheErrorOfAnotherCall(t *testing.T) {
+	unsent := func(t *testing.T) error { // by another call
+		srv := NewServer(t, InOrder(Script{Stall()}))
+		_, err := sse.Fetch(post(srv), sse.WithMaxRetries(0), sse.WithHTTPClient(failingDial(srv, func(int) error { return errRefused })))
+		require.True(t, sse.NotSent(err) && sse.Retryable(err))
+		return err
+	}
+	for name, cause := range map[string]func(t *testing.T) error{
+		"not sent":          unsent,
+		"not sent, wrapped": func(t *testing.T) error { return fmt.Errorf("worker A: %w", unsent(t)) },
+		"not sent, joined":  func(t *testing.T) error { return errors.Join(errUserLeft, unsent(t)) },
+		"mistake":           func(*testing.T) error { _, err := sse.Fetch(nil); return err },
+		"refused":           func(*testing.T) error { return &sse.ResponseError{StatusCode: 503} },
+		"truncated":         func(*testing.T) error { return &sse.TruncatedError{} },
+		"error event":       func(*testing.T) error { return &sse.EventError{Err: transient(true)} },
+	} {
+		for state, script := range map[string]Script{"waiting for headers": {Stall()}, "reading": {Data("a"), Stall()}} {
+			in(t, name+", "+state, func(t *testing.T) {
+				srv := NewServer(t, InOrder(script))
+				err := cause(t)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Second, func() { cancel(err) })
+				var hooked []error
+				_, got := read(client(srv, sse.WithTrace(&sse.Trace{Disconnect: func(err error) { hooked = append(hooked, err) }})).
+					Fetch(post(srv).WithContext(ctx)))
+				require.ErrorIs(t, got, err)
+				require.EqualError(t, got, err.Error())
+				for _, got := range append(hooked, got, fmt.Errorf("wrapped: %w", got)) {
+					require.False(t, sse.NotSent(got))
+					require.False(t, sse.Retryable(got))
+				}
+			})
+		}
+	}
+	in(t, "waiting to retry", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Cut()}))
+		cause := unsent(t)
+		hc := failingDial(srv, func(int) error { return errRefused })
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(500*time.Millisecond, func() { cancel(cause) })
+		_, err := client(srv, sse.WithHTTPClient(hc)).Fetch(post(srv).WithContext(ctx))
+		require.ErrorIs(t, err, cause)
+		require.True(t, sse.NotSent(err), "no attempt of this call was sent either")
+		require.False(t, sse.Retryable(err))
+	})
+	in(t, "before the call", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(&sse.ResponseError{StatusCode: 503})
+		_, err := client(srv).Fetch(post(srv).WithContext(ctx))
+		require.True(t, sse.NotSent(err))
+		require.False(t, sse.Retryable(err))
+	})
+	in(t, "FromResponse", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cause := unsent(t)
+		cancel(cause)
+		r, _ := io.Pipe()
+		resp := response(r)
+		resp.Request = newPost("http://server.test/").WithContext(ctx)
+		_, err := read(sse.FromResponse(resp))
+		require.ErrorIs(t, err, cause)
+		require.False(t, sse.NotSent(err))
+		require.False(t, sse.Retryable(err))
+	})
+}
+
+// An error that a call has returned, or has given to a function of the caller, does not
+// change anymore: another goroutine may look at it.
+func TestErrorsDoNotChange(t *testing.T) {
+	in(t, "as the cause of another call", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Cut()}, Script{Stall()}))
+		_, first := client(srv).Fetch(post(srv))
+		require.False(t, sse.NotSent(first))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		hc := failingDial(srv, func(int) error { return errRefused })
+		time.AfterFunc(500*time.Millisecond, func() { cancel(first) })
+		looked := make(chan bool)
+		go func() {
+			<-ctx.Done()
+			looked <- sse.NotSent(first)
+		}()
+		_, err := client(srv, sse.WithHTTPClient(hc)).Fetch(post(srv).WithContext(ctx))
+		require.ErrorIs(t, err, first)
+		require.True(t, sse.NotSent(err))
+		require.False(t, <-looked)
+		require.False(t, sse.NotSent(first))
+	})
+	in(t, "in a hook", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Stall()}))
+		looked := make(chan bool, 1)
+		_, err := read(client(srv, sse.WithIdleTimeout(time.Second), sse.WithTrace(&sse.Trace{Disconnect: func(err error) {
+			go func() { looked <- sse.NotSent(err) }()
+		}})).Fetch(post(srv)))
+		require.ErrorIs(t, err, sse.ErrIdleTimeout)
+		require.False(t, <-looked)
+	})
+}
+
+// The functions of the caller may make calls of their own. What these return tells nothing
+// about the call around them.
+func TestErrorOfACallWithinACall(t *testing.T) {
+	_, mistake := sse.Fetch(nil)
+	require.True(t, sse.NotSent(mistake))
+	for name, nested := range map[string]error{
+		"mistake": mistake, "refused": &sse.ResponseError{StatusCode: 503}, "truncated": &sse.TruncatedError{},
+		"error event": &sse.EventError{Err: io.EOF}, "decoding": &sse.DecodeError{Err: io.EOF},
+	} {
+		fails := roundTripper(func(*http.Request) (*http.Response, error) { return nil, nested })
+		breaks := roundTripper(func(*http.Request) (*http.Response, error) {
+			return response(io.NopCloser(io.MultiReader(strings.NewReader("data: a\n\n"), iotest.ErrReader(nested)))), nil
+		})
+		for _, tt := range []struct {
+			name      string
+			script    Script
+			opts      []sse.Option
+			retryable bool
+		}{
+			{name: "WithResume", script: Script{Data("a"), Cut()}, opts: []sse.Option{
+				sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { return nil, nested }),
+			}},
+			{name: "WithResponseCheck", script: Script{Answer(400)}, opts: []sse.Option{
+				sse.WithResponseCheck(func(*http.Response) error { return fmt.Errorf("check: %w", nested) }),
+			}},
+			{name: "WithEventError", script: Script{Data("a")}, opts: []sse.Option{sse.WithEventError(func(sse.Event) error { return nested })}},
+			{name: "round tripper", opts: []sse.Option{sse.WithHTTPClient(&http.Client{Transport: fails})}, retryable: true},
+			{name: "body", opts: []sse.Option{sse.WithHTTPClient(&http.Client{Transport: breaks})}, retryable: true},
+		} {
+			in(t, name+", "+tt.name, func(t *testing.T) {
+				srv := NewServer(t, InOrder(append(Script{}, tt.script...)))
+				_, err := read(client(srv, tt.opts...).Fetch(post(srv)))
+				require.ErrorIs(t, err, nested)
+				require.False(t, sse.NotSent(err))
+				require.Equal(t, tt.retryable, sse.Retryable(err))
+			})
+		}
+		in(t, name+", WithPrepare at first", func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a")}))
+			_, err := client(srv, sse.WithPrepare(func(*http.Request) error { return nested })).Fetch(post(srv))
+			require.True(t, sse.NotSent(err))
+			require.False(t, sse.Retryable(err))
+		})
+	}
+}
+
+// NotSent and Retryable of several errors speak for all of them.
+func TestNotSentAndRetryableOfJoinedErrors(t *testing.T) {
+	_, mistake := sse.Fetch(nil)
+	passes, stays := &sse.ResponseError{StatusCode: 503}, &sse.ResponseError{StatusCode: 400}
+	require.True(t, sse.NotSent(errors.Join(io.EOF, mistake)))
+	require.False(t, sse.NotSent(errors.Join(mistake, passes)))
+	require.True(t, sse.Retryable(errors.Join(io.EOF, passes)))
+	require.False(t, sse.Retryable(errors.Join(passes, stays)))
+	require.False(t, sse.Retryable(errors.Join(passes, sse.ErrClosed)))
 }
 
 func TestRetry(t *testing.T) {

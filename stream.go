@@ -192,6 +192,7 @@ func (s *Stream) connect() {
 // adopt reads a response that other code obtained as that of the first attempt.
 func (s *Stream) adopt(resp *http.Response) {
 	s.requests.adopted()
+	s.retrier.maybeSent = true
 	c := s.conn
 	c.name = request.Name(resp.Request)
 	o := c.adopt(resp)
@@ -359,6 +360,10 @@ func (s *Stream) endAttempt(o *outcome) {
 	}
 	o.lastEventID = s.parser.LastEventID()
 	o.retry, o.hasRetry = s.parser.Retry()
+	s.retrier.countSent(o) // before a hook gets the error
+	if o.kind == interrupted {
+		o.err = s.retrier.interruptedBy(o.err)
+	}
 	s.state = connecting // a panic in a hook must not end this attempt again
 	ownConn := c.isGivenUp() || c.ownConn && !o.opened
 	if o.kind == done {
@@ -377,7 +382,6 @@ func (s *Stream) endAttempt(o *outcome) {
 	if o.kind == noContent && s.cfg.completes() {
 		o.err = s.incomplete()
 	}
-	s.retrier.countSent(o)
 	again, err := s.retrier.decide(o)
 	if !again {
 		s.finish(err)
@@ -438,10 +442,7 @@ func (s *Stream) interruption() error {
 func (s *Stream) finish(err error) {
 	level := slog.LevelInfo
 	if cause := s.interruption(); err != nil && cause != nil {
-		err = cause
-		if last := s.retrier.next.Err; last != nil && cause != ErrClosed && !errors.Is(last, errReconnect) {
-			err = &interruptedError{cause: cause, last: last}
-		}
+		err = s.retrier.interruptedBy(cause)
 	} else if err != nil {
 		level = slog.LevelWarn // the program has not asked for this end
 	}
