@@ -561,7 +561,7 @@ var blockingStates = []struct {
 		name: "waiting to retry", script: Script{Answer(503, "Retry-After", "50")},
 		lastFailure: "GET http://server.test/: 503 Service Unavailable; retry after 50s",
 	},
-	{name: "reading a refused body", script: Script{Answer(503), Do(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })}},
+	{name: "reading a refused body", script: Script{Answer(503, "Content-Type", "application/json"), Do(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })}},
 }
 
 // An interruption ends a stream from outside.
