@@ -185,6 +185,7 @@ type conn struct {
 	parent  context.Context // of the caller's request
 	ctx     context.Context // of the attempt, derived from parent
 	cancel  context.CancelCauseFunc
+	begun   bool   // the wait before the attempt is over
 	settled bool   // the attempt ended before ctx did, so that the cause of ctx does not count
 	name    string // of the request, for messages
 	adopted bool   // the caller has sent the request; see FromResponse
@@ -545,13 +546,14 @@ func (c *conn) close() {
 	}
 	c.reads.Stop()
 	c.settled = c.settled || c.ctx.Err() == nil
-	if c.body != nil {
+	b := c.body
+	c.body = nil // also if Close panics
+	if b != nil {
 		c.unhook()
 	}
 	c.cancel(nil)
-	if c.body != nil {
-		c.body.Close()
-		c.body = nil
+	if b != nil {
+		b.Close()
 	}
 }
 

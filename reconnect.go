@@ -68,11 +68,13 @@ type outcome struct {
 	redirected bool // to a server that responded with a redirect, and may have processed it
 	idempotent bool // it may be sent twice
 
-	// The connection and the place in the stream; Stream.endAttempt sets this.
+	// The connection and the place in the stream; Stream.endAttempt and decide set this.
 	spent       bool   // the body of the request was read and cannot be sent again
 	name        string // of the request
 	accepted    bool   // a response was accepted at some time
 	opened      bool   // the response was accepted
+	reported    bool   // the end of the connection, to the hooks
+	again       bool   // there is another attempt
 	progress    bool   // the connection made progress
 	events      int    // dispatched by it
 	lastEventID string
@@ -545,6 +547,7 @@ func (q *requests) next(ctx context.Context, r *retrier, id string) (*http.Reque
 
 var (
 	errUnsendableID = errors.New("the last event ID has a control character or more than 8 KiB, so no header can carry it")
+	errPanic        = errors.New("a function of the program panicked")
 	errSpentBody    = errors.New("the body of the request was already sent and cannot be sent again; set GetBody")
 )
 

@@ -36,9 +36,10 @@ type Stream struct {
 	parser   Parser // outlives connections, with the last event ID and the reconnection time
 
 	state    state
-	inHand   bool   // a function of the caller has not finished with the event
-	before   string // the last event ID before that event
-	conn     *conn  // the current attempt, from the wait before it on; at last, the last one
+	inHand   bool     // a function of the caller has not finished with the event
+	before   string   // the last event ID before that event
+	conn     *conn    // the current attempt, from the wait before it on; at last, the last one
+	outcome  *outcome // of conn, while deciding
 	resp     *http.Response
 	err      error
 	iterated bool
@@ -55,6 +56,7 @@ type state int
 const (
 	connecting state = iota // make an attempt
 	reading                 // read the response
+	deciding                // decide what follows the outcome
 	completed               // end: the event of WithTerminator was delivered
 	ended                   // nothing
 )
@@ -138,6 +140,8 @@ func (s *Stream) Next() bool {
 			case s.deliver():
 				return true
 			}
+		case deciding: // a panic in a function of the caller came before the end of decide
+			s.decide()
 		case completed:
 			s.endAttempt(&outcome{kind: done})
 		case ended:
@@ -159,10 +163,11 @@ func (s *Stream) newAttempt(name string) {
 // connect runs the current attempt up to its response: it waits, makes the request and
 // sends it.
 func (s *Stream) connect() {
-	if s.conn.settled { // a function of the caller has panicked before the next one was made
-		s.newAttempt(s.conn.name)
-	}
 	c := s.conn
+	if c.begun { // and a panic in a function of the caller came before its end
+		s.endAttempt(&outcome{kind: noResponse, err: &attemptError{name: c.name, err: errPanic}})
+		return
+	}
 	delay := s.retrier.next.Delay
 	if s.skipWait.Swap(false) {
 		delay = 0
@@ -173,7 +178,7 @@ func (s *Stream) connect() {
 		s.endAttempt(o)
 		return
 	}
-	s.retrier.began = time.Now()
+	c.begun, s.retrier.began = true, time.Now()
 	c.startTimer(c.openTimeout())
 	req, id, err := s.requests.next(c.ctx, &s.retrier, s.parser.LastEventID())
 	c.place = cmp.Or(id, s.parser.LastEventID())
@@ -364,36 +369,47 @@ func (s *Stream) endAttempt(o *outcome) {
 	if o.kind == interrupted {
 		o.err = s.retrier.interruptedBy(o.err)
 	}
-	s.state = connecting // a panic in a hook must not end this attempt again
-	ownConn := c.isGivenUp() || c.ownConn && !o.opened
+	s.state, s.outcome = deciding, o
 	if o.kind == done {
 		c.drain()
 	}
+	s.decide()
+}
+
+// decide closes the connection, and then ends the stream or prepares the next attempt. After
+// a panic in a function of the caller, the next call continues where that came: it must not
+// skip the decision, nor call the hooks again.
+func (s *Stream) decide() {
+	c, o := s.conn, s.outcome
 	c.close()
-	if o.opened {
+	if o.opened && !o.reported {
+		o.reported = true
 		o.events, o.progress = c.events, s.madeProgress(o)
 		s.parser.release() // a wait needs no buffer
 		s.cfg.trace.disconnect(o.err)
 		s.cfg.log(c.parent, slog.LevelInfo, "sse: disconnected", c.name, o.err, slog.Int("events", c.events))
 	}
-	if cause := s.interruption(); cause != nil && o.kind != done {
-		o.kind, o.err = interrupted, cause
-	}
-	if o.kind == noContent && s.cfg.completes() {
-		o.err = s.incomplete()
-	}
-	again, err := s.retrier.decide(o)
-	if !again {
-		s.finish(err)
-		return
-	}
-	if o.kind != reconnectAsked {
-		next := s.retrier.next
-		s.cfg.trace.wait(next)
-		s.cfg.log(c.parent, slog.LevelInfo, "sse: waiting", c.name, o.err, slog.Int("attempt", next.Number), slog.Duration("delay", next.Delay))
+	if !o.again {
+		if cause := s.interruption(); cause != nil && o.kind != done {
+			o.kind, o.err = interrupted, cause
+		}
+		if o.kind == noContent && s.cfg.completes() {
+			o.err = s.incomplete()
+		}
+		var err error
+		if o.again, err = s.retrier.decide(o); !o.again {
+			s.finish(err)
+			return
+		}
+		if o.kind != reconnectAsked {
+			next := s.retrier.next
+			s.cfg.trace.wait(next)
+			s.cfg.log(c.parent, slog.LevelInfo, "sse: waiting", c.name, o.err, slog.Int("attempt", next.Number), slog.Duration("delay", next.Delay))
+		}
 	}
 	s.newAttempt(c.name)
-	s.conn.ownConn = ownConn
+	s.conn.ownConn = c.isGivenUp() || c.ownConn && !o.opened
+	s.state, s.outcome = connecting, nil
 }
 
 // madeProgress reports whether the connection that ended has moved the place in the stream
@@ -446,7 +462,7 @@ func (s *Stream) finish(err error) {
 	} else if err != nil {
 		level = slog.LevelWarn // the program has not asked for this end
 	}
-	s.state, s.err = ended, err
+	s.state, s.outcome, s.err = ended, nil, err
 	s.requests.discard()
 	s.parser.reset(nil)
 	s.cfg.log(s.conn.parent, level, "sse: ended", s.conn.name, err)
@@ -533,6 +549,9 @@ func (s *Stream) iterateOnce() bool {
 func (s *Stream) abandon() {
 	s.parser.keepData()
 	s.closed.Store(true)
+	if s.state == deciding {
+		s.decide()
+	}
 	switch s.state {
 	case completed:
 		s.endAttempt(&outcome{kind: done})
@@ -570,7 +589,7 @@ func logText(err error) string {
 // safeWords returns the part of the message of err that is known to be safe, or "".
 func safeWords(err error) string {
 	return strings.TrimPrefix(redact.Words(err,
-		ErrOpenTimeout, ErrIdleTimeout, ErrEventTimeout, ErrClosed, ErrEventTooLarge, errReconnect, errSpentBody, errUnsendableID,
+		ErrOpenTimeout, ErrIdleTimeout, ErrEventTimeout, ErrClosed, ErrEventTooLarge, errReconnect, errPanic, errSpentBody, errUnsendableID,
 		errNoHeaders, errNoProgress,
 	), "sse: ")
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fetchsse/sse"
@@ -1732,35 +1733,232 @@ func TestFromResponseEndsBesideTheResponse(t *testing.T) {
 	}
 }
 
-// A stream continues with its next attempt after a panic in a function of the caller that was
-// recovered.
-func TestNextAfterARecoveredPanic(t *testing.T) {
-	once := func() func() {
-		panicked := false
-		return func() {
-			if !panicked {
-				panicked = true
-				panic("out")
-			}
+// panicAt returns a function that panics in its nth call, counted from 1, and the number of
+// its calls.
+func panicAt(n int) (f func(), calls *int) {
+	calls = new(int)
+	return func() {
+		if *calls++; *calls == n {
+			panic("out")
 		}
+	}, calls
+}
+
+// nextAfterPanics is Next, called again after each panic.
+func nextAfterPanics(s *sse.Stream) (next bool) {
+	for again := true; again; {
+		func() {
+			defer func() { again = recover() != nil }()
+			next = s.Next()
+		}()
 	}
-	for name, option := range map[string]func(func()) sse.Option{
-		"WithRetryPolicy": func(f func()) sse.Option {
-			return sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { f(); return a.Delay, a.Retry })
-		},
-		"Disconnect": func(f func()) sse.Option { return sse.WithTrace(&sse.Trace{Disconnect: func(error) { f() }}) },
-		"Wait":       func(f func()) sse.Option { return sse.WithTrace(&sse.Trace{Wait: func(sse.Attempt) { f() }}) },
-	} {
-		in(t, name, func(t *testing.T) {
+	return next
+}
+
+// policyFunc is a backoff policy of a second that calls a function first.
+type policyFunc func()
+
+func (f policyFunc) NextBackOff() time.Duration { f(); return time.Second }
+func (f policyFunc) Reset()                     {}
+
+// handlerFunc calls a function for each record with this message.
+type handlerFunc struct {
+	slog.Handler
+	message string
+	f       func()
+}
+
+func (h handlerFunc) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == h.message {
+		h.f()
+	}
+	return nil
+}
+
+func logFunc(message string, f func()) sse.Option {
+	return sse.WithLogger(slog.New(handlerFunc{slog.NewTextHandler(io.Discard, nil), message, f}))
+}
+
+// decidingFuncs are the functions of the caller that a stream calls between two attempts.
+var decidingFuncs = map[string]func(f func()) sse.Option{
+	"WithRetryPolicy": func(f func()) sse.Option {
+		return sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { f(); return a.Delay, a.Retry })
+	},
+	"WithBackOff":      func(f func()) sse.Option { return sse.WithBackOff(func() backoff.BackOff { return policyFunc(f) }) },
+	"Disconnect":       func(f func()) sse.Option { return sse.WithTrace(&sse.Trace{Disconnect: func(error) { f() }}) },
+	"Wait":             func(f func()) sse.Option { return sse.WithTrace(&sse.Trace{Wait: func(sse.Attempt) { f() }}) },
+	"log disconnected": func(f func()) sse.Option { return logFunc("sse: disconnected", f) },
+	"log waiting":      func(f func()) sse.Option { return logFunc("sse: waiting", f) },
+}
+
+// A stream continues after a panic in a function of the caller that was recovered as it does
+// without one: with the same wait before the next attempt, and with the same end.
+func TestNextAfterARecoveredPanic(t *testing.T) {
+	for name, option := range decidingFuncs {
+		in(t, name+", Subscribe", func(t *testing.T) {
 			srv := NewServer(t, InOrder(Script{Data("a")}, Script{Data("b")}, gone))
-			s, err := client(srv, option(once())).Subscribe(srv.Get("/"))
+			f, calls := panicAt(1)
+			s, err := client(srv, option(f)).Subscribe(srv.Get("/"))
 			require.NoError(t, err)
 			require.True(t, s.Next())
 			require.Panics(t, func() { s.Next() })
 			require.True(t, s.Next())
 			require.Equal(t, "b", string(s.Data()))
+			want := 1
+			if name == "WithRetryPolicy" || name == "WithBackOff" {
+				want = 2 // it has not decided
+			}
+			require.Equal(t, want, *calls)
 			require.False(t, s.Next())
 			require.NoError(t, s.Err())
+			require.Equal(t, []time.Duration{time.Second, time.Second}, gaps(srv))
+		})
+		in(t, name+", Close", func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a")}))
+			f, _ := panicAt(1)
+			s, err := client(srv, option(f)).Subscribe(srv.Get("/"))
+			require.NoError(t, err)
+			require.True(t, s.Next())
+			require.Panics(t, func() { s.Next() })
+			s.Close()
+			require.False(t, s.Next())
+			require.Equal(t, sse.ErrClosed, s.Err())
+		})
+		in(t, name+", in a loop", func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a")}))
+			f, _ := panicAt(1)
+			s, err := client(srv, option(f)).Subscribe(srv.Get("/"))
+			require.NoError(t, err)
+			require.Panics(t, func() {
+				for range s.Events() {
+				}
+			})
+			require.False(t, s.Next())
+			require.Equal(t, sse.ErrClosed, s.Err())
+			require.Len(t, srv.Requests(), 1)
+		})
+		in(t, name+", Fetch with WithResume", func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+			f, _ := panicAt(1)
+			s, err := client(srv, option(f), sse.WithMaxRetries(0), resumeAt("/rest")).Fetch(post(srv))
+			require.NoError(t, err)
+			require.True(t, nextAfterPanics(s))
+			require.False(t, nextAfterPanics(s))
+			truncatedError(t, s.Err())
+			require.Len(t, srv.Requests(), 1)
+		})
+		for end, tt := range map[string]struct {
+			script Script
+			cut    bool
+		}{
+			"[DONE]":     {script: Script{Data("a", "[DONE]"), Stall()}},
+			"truncated":  {script: Script{Data("a")}, cut: true},
+			"broken off": {script: Script{Data("a"), Cut()}, cut: true},
+		} {
+			in(t, name+", Fetch, "+end, func(t *testing.T) {
+				srv := NewServer(t, InOrder(tt.script))
+				f, _ := panicAt(1)
+				s, err := client(srv, option(f), doneEvent).Fetch(post(srv))
+				require.NoError(t, err)
+				require.True(t, nextAfterPanics(s))
+				require.False(t, nextAfterPanics(s))
+				_, cut := errors.AsType[*sse.TruncatedError](s.Err())
+				require.Equal(t, tt.cut, cut, "%v", s.Err())
+				require.Len(t, srv.Requests(), 1)
+				srv.Client().CloseIdleConnections()
+				synctest.Wait()
+				require.Zero(t, srv.Open())
+			})
+		}
+	}
+	in(t, "after every call", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		s, err := client(srv, sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) { panic("out") })).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		for range 10 {
+			require.Panics(t, func() { s.Next() })
+		}
+		require.Len(t, srv.Requests(), 1)
+	})
+}
+
+// A panic in a function that takes part in an attempt ends the attempt. A server may have
+// received it, so the next one is another one, with its wait.
+func TestPanicInAnAttempt(t *testing.T) {
+	for name, option := range map[string]func(srv *Server, f func()) sse.Option{
+		"WithPrepare": func(_ *Server, f func()) sse.Option {
+			return sse.WithPrepare(func(*http.Request) error { f(); return nil })
+		},
+		"Request": func(_ *Server, f func()) sse.Option {
+			return sse.WithTrace(&sse.Trace{Request: func(*http.Request) { f() }})
+		},
+		"round tripper": func(srv *Server, f func()) sse.Option {
+			return sse.WithHTTPClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				f()
+				return srv.Client().Transport.RoundTrip(r)
+			})})
+		},
+		"WithResponseCheck": func(_ *Server, f func()) sse.Option {
+			return sse.WithResponseCheck(func(*http.Response) error { f(); return nil })
+		},
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a")}, Script{Data("b"), Stall()}, Script{Data("c"), Stall()}))
+			f, calls := panicAt(2)
+			var waits []sse.Attempt
+			s, err := client(srv, option(srv, f), sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) { waits = append(waits, a) }})).Subscribe(srv.Get("/"))
+			require.NoError(t, err)
+			require.True(t, s.Next())
+			require.Panics(t, func() { s.Next() })
+			start := time.Now()
+			require.True(t, s.Next())
+			require.Equal(t, time.Second, time.Since(start))
+			require.Equal(t, 3, *calls)
+			require.Len(t, waits, 2)
+			require.Equal(t, 2, waits[1].Number)
+			require.EqualError(t, waits[1].Err, "sse: GET http://server.test/: a function of the program panicked")
+			synctest.Wait()
+			require.Equal(t, 1, srv.Open(), "the connection of the attempt that panicked is closed")
+			s.Close()
+		})
+	}
+	in(t, "WithMaxRetries", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+		tries := 0
+		s, err := client(srv, sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) {
+			tries++
+			panic("out")
+		})).Fetch(post(srv))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		require.False(t, nextAfterPanics(s))
+		require.EqualError(t, s.Err(), "sse: gave up after 2 retries: POST http://server.test/: a function of the program panicked")
+		require.Equal(t, 2, tries)
+		require.Len(t, srv.Requests(), 1)
+	})
+}
+
+// A body that panics when it is drained or closed is closed once, and nothing is sent again.
+func TestPanicInABody(t *testing.T) {
+	for name, body := range map[string]io.ReadCloser{
+		"Read":  io.NopCloser(io.MultiReader(strings.NewReader("data: [DONE]\n\n"), readerFunc(func([]byte) (int, error) { panic("out") }))),
+		"Close": closeFunc{io.NopCloser(strings.NewReader("data: [DONE]\n\n")), func() { panic("out") }},
+	} {
+		in(t, name, func(t *testing.T) {
+			sent := 0
+			hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				sent++
+				resp := response(body)
+				resp.Request = r
+				return resp, nil
+			})}
+			s, err := sse.Fetch(newPost("http://server.test/"), sse.WithHTTPClient(hc), doneEvent)
+			require.NoError(t, err)
+			require.Panics(t, func() { s.Next() })
+			require.False(t, s.Next())
+			require.NoError(t, s.Err())
+			require.Equal(t, 1, sent)
 		})
 	}
 }

@@ -293,6 +293,23 @@ var shownErrors = []shownError{
 	{row: unsendable, cause: fetch(Script{}, sse.WithPrepare(func(*http.Request) error { return errors.New("the token has expired") }))},
 	{row: unsendable2, cause: fetch(Script{three, Cut()}, resume(func(context.Context) (*http.Request, error) { return nil, errors.New("the response is not stored") }))},
 	{row: unsendable2, cause: open((*sse.Client).Subscribe, get, []Script{{Send(sse.Event{ID: "a\x01", Data: "1"})}})},
+	{row: noResponse, cause: func(t *testing.T) error {
+		srv := NewServer(t, InOrder(Script{three}))
+		calls := 0
+		s, err := client(srv).Subscribe(get(srv), sse.WithMaxRetries(1), sse.WithPrepare(func(*http.Request) error {
+			if calls++; calls == 2 {
+				panic("out")
+			}
+			return nil
+		}))
+		require.NoError(t, err)
+		require.Panics(t, func() {
+			for s.Next() {
+			}
+		})
+		require.False(t, s.Next())
+		return s.Err()
+	}},
 
 	// Mistakes.
 	{row: mistake, cause: fetch(nil, sse.WithHeader("Authorization", "Bearer x\n"))},
