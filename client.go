@@ -281,6 +281,7 @@ func (c *conn) do(req *http.Request, id string) *outcome {
 	}
 	c.cfg.log(c.ctx, slog.LevelDebug, "sse: connecting", c.name, nil)
 	c.cfg.trace.request(req)
+	request.CountBody(req)
 	trip := roundtrip.New(c.cfg.httpClient)
 	if c.ownConn {
 		trip.OwnConnection()
@@ -336,7 +337,7 @@ func (c *conn) prepare(req *http.Request, id string) error {
 			return &functionError{"WithPrepare", err}
 		}
 	}
-	return request.Check(req)
+	return cmp.Or(request.Check(req), request.CheckLength(req))
 }
 
 // defaultHeaders are set where the caller has set nothing. The encoding is identity,
@@ -520,6 +521,10 @@ func (c *conn) failed(err error, redirect *http.Response) *outcome {
 		err = errNoHeaders
 	}
 	e := &attemptError{name: c.name, err: err}
+	if errors.Is(err, request.ErrLength) {
+		e.unsendable = true
+		return &outcome{kind: unsendable, err: e}
+	}
 	if redirect == nil {
 		return &outcome{kind: kindOfFailure(err), err: e}
 	}

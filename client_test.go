@@ -143,6 +143,9 @@ func TestInvalidRequest(t *testing.T) {
 		{name: "method", want: "invalid method", req: request(func(r *http.Request) { r.Method = "GE T" })},
 		{name: "header name", want: "header name", req: request(func(r *http.Request) { r.Header["a b"] = []string{"x"} })},
 		{name: "header value", want: "X-A has a control character", req: request(func(r *http.Request) { r.Header.Set("X-A", "secret\n") })},
+		{name: "trailer name", want: "header name", req: request(func(r *http.Request) { r.Trailer = http.Header{"a b": nil} })},
+		{name: "trailer value", want: "X-A has a control character", req: request(func(r *http.Request) { r.Trailer = http.Header{"X-A": {"secret\n"}} })},
+		{name: "trailer that is not allowed", want: "must not have content-length", req: request(func(r *http.Request) { r.Trailer = http.Header{"content-length": nil} })},
 		{name: "length without a body", want: "no Body", req: request(func(r *http.Request) { r.Body, r.ContentLength = nil, 3 })},
 		{name: "server request", want: "RequestURI", req: request(func(r *http.Request) { r.RequestURI = "/" })},
 	}
@@ -204,6 +207,62 @@ func TestRequestBody(t *testing.T) {
 		refusal := responseError(t, err)
 		require.Equal(t, 429, refusal.StatusCode)
 		require.Len(t, srv.Requests(), 1)
+	})
+}
+
+// A request whose body has another length than it says fails at once. Over HTTP/1.1 with the
+// words of net/http, and over HTTP/2 without any, it looked like a broken connection.
+func TestRequestBodyOfAnotherLength(t *testing.T) {
+	for protocol, opts := range map[string][]Option{"HTTP/1.1": nil, "HTTP/2": {HTTP2()}} {
+		for _, length := range []int64{1, 3, 10} {
+			for name, tt := range map[string]struct {
+				body    func() io.ReadCloser
+				notSent bool
+			}{
+				"strings.Reader": {func() io.ReadCloser { return io.NopCloser(strings.NewReader("{}")) }, true},
+				"bytes.Buffer":   {func() io.ReadCloser { return io.NopCloser(bytes.NewBufferString("{}")) }, true},
+				"other reader":   {func() io.ReadCloser { return io.NopCloser(io.MultiReader(strings.NewReader("{}"))) }, false},
+				"byte by byte":   {func() io.ReadCloser { return io.NopCloser(iotest.OneByteReader(strings.NewReader("{}"))) }, false},
+			} {
+				in(t, fmt.Sprintf("%s, %s, %d", protocol, name, length), func(t *testing.T) {
+					srv := NewServer(t, InOrder(Script{Stall()}), opts...)
+					for _, open := range bothCalls(client(srv)) {
+						req := srv.Post("/", "{}")
+						req.Body, req.ContentLength = tt.body(), length
+						req.GetBody = func() (io.ReadCloser, error) { return tt.body(), nil }
+						start := time.Now()
+						_, err := open(req)
+						require.EqualError(t, err, "sse: POST http://server.test/: the Body is longer or shorter than the ContentLength of the request")
+						require.Equal(t, tt.notSent, sse.NotSent(err))
+						require.False(t, sse.Retryable(err))
+						require.Zero(t, time.Since(start))
+					}
+				})
+			}
+		}
+		in(t, protocol+", of the same length", func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a")}), opts...)
+			for _, body := range []io.Reader{
+				strings.NewReader("{}"), io.MultiReader(strings.NewReader("{}")), iotest.DataErrReader(strings.NewReader("{}")),
+			} {
+				req := srv.Post("/", "{}")
+				req.Body, req.GetBody = io.NopCloser(body), nil
+				_, err := read(client(srv).Fetch(req))
+				require.NoError(t, err)
+			}
+			for _, r := range srv.Requests() {
+				require.Equal(t, "{}", string(r.Body))
+			}
+		})
+	}
+	in(t, "a body of WithPrepare", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		_, err := client(srv, sse.WithPrepare(func(r *http.Request) error {
+			r.Body = io.NopCloser(strings.NewReader("longer"))
+			return nil
+		})).Subscribe(post(srv))
+		require.ErrorContains(t, err, "ContentLength")
+		require.Empty(t, srv.Requests())
 	})
 }
 

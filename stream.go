@@ -590,7 +590,7 @@ func logText(err error) string {
 func safeWords(err error) string {
 	return strings.TrimPrefix(redact.Words(err,
 		ErrOpenTimeout, ErrIdleTimeout, ErrEventTimeout, ErrClosed, ErrEventTooLarge, errReconnect, errPanic, errSpentBody, errUnsendableID,
-		errNoHeaders, errNoProgress,
+		errNoHeaders, errNoProgress, request.ErrLength,
 	), "sse: ")
 }
 

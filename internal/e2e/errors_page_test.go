@@ -288,6 +288,7 @@ var shownErrors = []shownError{
 	{row: unsendable, cause: changed(func(r *http.Request) {
 		r.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("open prompt.json: no such file or directory") }
 	})},
+	{row: unsendable, cause: changed(func(r *http.Request) { r.ContentLength = 10 })},
 
 	// Functions and IDs.
 	{row: unsendable, cause: fetch(Script{}, sse.WithPrepare(func(*http.Request) error { return errors.New("the token has expired") }))},
@@ -327,6 +328,7 @@ var shownErrors = []shownError{
 	{row: mistake, cause: changed(func(r *http.Request) { r.Method = "GE T" })},
 	{row: mistake, cause: changed(func(r *http.Request) { r.Header.Set("Authorization", "Bearer x\n") })},
 	{row: mistake, cause: changed(func(r *http.Request) { r.Header["X Y"] = []string{"z"} })},
+	{row: mistake, cause: changed(func(r *http.Request) { r.Trailer = http.Header{"Content-Length": nil} })},
 	{row: mistake, cause: changed(func(r *http.Request) { r.Body, r.ContentLength = nil, 1 })},
 	{row: mistake, cause: changed(func(r *http.Request) { r.RequestURI = "/chat" })},
 	{row: mistake2, cause: func(*testing.T) error { _, err := sse.FromResponse(nil); return err }},

@@ -2,14 +2,17 @@
 package request
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/fetchsse/sse/internal/header"
 )
@@ -33,7 +36,17 @@ func Check(req *http.Request) error {
 	case req.RequestURI != "":
 		return errors.New("sse: RequestURI is for servers; clear it")
 	}
-	for key, values := range req.Header {
+	for key := range req.Trailer {
+		switch http.CanonicalHeaderKey(key) {
+		case "Content-Length", "Trailer", "Transfer-Encoding":
+			return fmt.Errorf("sse: the Trailer must not have %s", key)
+		}
+	}
+	return cmp.Or(checkHeader(req.Header), checkHeader(req.Trailer))
+}
+
+func checkHeader(h http.Header) error {
+	for key, values := range h {
 		if !header.IsToken(key) {
 			return fmt.Errorf("sse: %w", header.ErrName)
 		}
@@ -42,6 +55,76 @@ func Check(req *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// ErrLength reports a body that is longer or shorter than the ContentLength of its request.
+var ErrLength = errors.New("sse: the Body is longer or shorter than the ContentLength of the request")
+
+// CheckLength returns ErrLength if the body of req is in memory and has another length than
+// req says.
+func CheckLength(req *http.Request) error {
+	if n := lengthInMemory(req); n >= 0 && n != req.ContentLength {
+		return ErrLength
+	}
+	return nil
+}
+
+// CountBody makes the body of req fail with ErrLength when it has been read and has another
+// length than req says. net/http has no error for this that could be told from that of a
+// broken connection. A body in memory stays as it is: net/http sends it with the headers.
+func CountBody(req *http.Request) {
+	if hasLength(req) && lengthInMemory(req) < 0 {
+		req.Body = &counter{req.Body, req.ContentLength}
+	}
+}
+
+// hasLength reports whether req has a body and says how long it is.
+func hasLength(req *http.Request) bool {
+	return req.ContentLength > 0 && req.Body != nil && req.Body != http.NoBody
+}
+
+var (
+	nopCloser         = reflect.TypeOf(io.NopCloser(nil))
+	nopCloserWriterTo = reflect.TypeOf(io.NopCloser(new(bytes.Reader)))
+)
+
+// lengthInMemory returns the length of the body of req if req says one and the body is one
+// of those that http.NewRequest knows, else -1.
+func lengthInMemory(req *http.Request) int64 {
+	if !hasLength(req) {
+		return -1
+	}
+	var r io.Reader = req.Body
+	if t := reflect.TypeOf(r); t == nopCloser || t == nopCloserWriterTo {
+		r, _ = reflect.ValueOf(r).Field(0).Interface().(io.Reader)
+	}
+	switch r := r.(type) {
+	case *bytes.Buffer:
+		return int64(r.Len())
+	case *bytes.Reader:
+		return int64(r.Len())
+	case *strings.Reader:
+		return int64(r.Len())
+	}
+	return -1
+}
+
+// A counter is a body that has to end after so many bytes.
+type counter struct {
+	io.ReadCloser
+	left int64
+}
+
+func (c *counter) Read(b []byte) (n int, err error) {
+	n, err = c.ReadCloser.Read(b)
+	if int64(n) > c.left {
+		n, err = int(c.left), ErrLength // HTTP/2 would look at the number first
+	}
+	c.left -= int64(n)
+	if err == io.EOF && c.left > 0 {
+		err = ErrLength
+	}
+	return n, err
 }
 
 // Name returns the method, scheme, host and path of req as the start of a message, or ""

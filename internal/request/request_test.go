@@ -1,11 +1,13 @@
 package request
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -83,6 +85,56 @@ func TestCloneKeepsABodyThatGetBodyReturnsAgain(t *testing.T) {
 	_, err = Clone(t.Context(), req)
 	require.NoError(t, err)
 	require.Equal(t, 1, body.closed)
+}
+
+func TestCheckLength(t *testing.T) {
+	for _, tt := range []struct {
+		body   io.Reader
+		length int64
+		ok     bool
+	}{
+		{strings.NewReader("abc"), 3, true},
+		{strings.NewReader("abc"), 4, false},
+		{bytes.NewReader([]byte("abc")), 2, false},
+		{bytes.NewBufferString("abc"), 2, false},
+		{iotest.OneByteReader(strings.NewReader("abc")), 2, true},
+		{strings.NewReader("abc"), 0, true}, // unknown
+		{strings.NewReader("abc"), -1, true},
+	} {
+		err := CheckLength(&http.Request{Body: io.NopCloser(tt.body), ContentLength: tt.length})
+		require.Equal(t, tt.ok, err == nil, "%T, %d", tt.body, tt.length)
+	}
+	require.NoError(t, CheckLength(&http.Request{Body: http.NoBody, ContentLength: 3}))
+	require.NoError(t, CheckLength(&http.Request{Body: struct{ io.ReadCloser }{}, ContentLength: 3}))
+}
+
+func TestCountBody(t *testing.T) {
+	for _, tt := range []struct {
+		length int64
+		want   string
+		err    error
+	}{
+		{2, "ab", ErrLength},
+		{3, "abc", nil},
+		{4, "abc", ErrLength},
+	} {
+		for _, wrap := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.DataErrReader} {
+			req := &http.Request{Body: io.NopCloser(wrap(strings.NewReader("abc"))), ContentLength: tt.length}
+			CountBody(req)
+			got, err := io.ReadAll(req.Body)
+			require.Equal(t, tt.want, string(got))
+			require.Equal(t, tt.err, err)
+		}
+	}
+	broken := &http.Request{Body: io.NopCloser(iotest.ErrReader(io.ErrClosedPipe)), ContentLength: 3}
+	CountBody(broken)
+	_, err := io.ReadAll(broken.Body)
+	require.Equal(t, io.ErrClosedPipe, err)
+	for _, body := range []io.ReadCloser{nil, http.NoBody, io.NopCloser(strings.NewReader("abc"))} {
+		req := &http.Request{Body: body, ContentLength: 3}
+		CountBody(req)
+		require.Equal(t, body, req.Body)
+	}
 }
 
 func TestIsOneShot(t *testing.T) {
