@@ -152,6 +152,11 @@ func Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
 // response is not an event stream, FromResponse closes it and returns a [*ResponseError].
 // The context is that of resp.Request, if that is set.
 //
+// If the context has ended by the time the body does, the error is its cause: a body may
+// respond to a cancellation with [io.EOF], and half a response must not pass for a whole
+// one. With a package that cancels the request's context when the body ends, use [WithDone]
+// or [WithTerminator], which complete the stream before that.
+//
 // Only closing the body can end a read of it, since the request's context belongs to the
 // caller. Each read therefore runs on a goroutine, which ends when the read returns. Next
 // stops waiting for it when the stream is closed or times out, and the body may then be
@@ -453,12 +458,6 @@ var errCanceled = errors.New("sse: the attempt was canceled")
 func (c *conn) endRead(n int, err error) (int, error) {
 	c.reads.End()
 	c.bytes = c.bytes || n > 0
-	if err == io.EOF && c.adopted {
-		// Some packages cancel the request's context when the body ends. That is then a
-		// clean end and not a cancellation.
-		cause := c.callerCause()
-		c.settled = cause != nil && cause != ErrClosed
-	}
 	return n, err
 }
 

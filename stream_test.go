@@ -921,17 +921,57 @@ func TestFromResponseContext(t *testing.T) {
 		require.False(t, s.Next())
 		require.Equal(t, context.Canceled, s.Err())
 	})
-	in(t, "ends as the end of the body is read", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		resp := response(io.NopCloser(readerFunc(func(b []byte) (int, error) {
-			cancel()
-			return copy(b, "data: a\n\ndata: b\n\n"), io.EOF
-		})))
+	in(t, "ends, to which the body responds with EOF", func(t *testing.T) {
+		r, w := io.Pipe()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			io.WriteString(w, "data: half of the response\n\n")
+			<-ctx.Done()
+			w.Close()
+		}()
+		resp := response(r)
 		resp.Request = new(http.Request).WithContext(ctx)
+		time.AfterFunc(time.Second, func() { cancel(errUserLeft) })
 		got, err := read(sse.FromResponse(resp))
-		require.NoError(t, err)
-		require.Equal(t, []string{"a", "b"}, got)
+		require.Equal(t, errUserLeft, err)
+		require.Equal(t, []string{"half of the response"}, got)
 	})
+	// Nothing tells this from the case before.
+	for _, withData := range []bool{false, true} {
+		in(t, fmt.Sprintf("ends as the end of the body is read, with data %v", withData), func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			var body io.Reader = strings.NewReader("data: a\n\n")
+			if withData {
+				body = iotest.DataErrReader(body)
+			}
+			resp := response(io.NopCloser(readerFunc(func(b []byte) (int, error) {
+				n, err := body.Read(b)
+				if err == io.EOF {
+					cancel(errUserLeft)
+				}
+				return n, err
+			})))
+			resp.Request = new(http.Request).WithContext(ctx)
+			_, err := read(sse.FromResponse(resp))
+			require.Equal(t, errUserLeft, err)
+		})
+	}
+	for name, completion := range map[string]sse.Option{
+		"WithDone": doneEvent, "WithTerminator": sse.WithTerminator(func(e sse.Event) bool { return e.Data == "[DONE]" }),
+	} {
+		in(t, "ends as the end of a completed body is read, "+name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			body := io.MultiReader(strings.NewReader("data: [DONE]\n\n"), readerFunc(func([]byte) (int, error) {
+				cancel()
+				return 0, io.EOF
+			}))
+			resp := response(io.NopCloser(body))
+			resp.Request = new(http.Request).WithContext(ctx)
+			_, err := read(sse.FromResponse(resp, completion))
+			require.NoError(t, err)
+			require.Error(t, ctx.Err(), "the rest was not read")
+		})
+	}
 }
 
 // A body that does not know the context of its request.
