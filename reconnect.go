@@ -46,6 +46,10 @@ func (a Attempt) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
+// String is LogValue for package fmt, which also prints what is within another value of a
+// log.
+func (a Attempt) String() string { return a.LogValue().String() }
+
 // MarshalText is LogValue for encoders that do not use it.
 func (a Attempt) MarshalText() ([]byte, error) { return []byte(a.LogValue().String()), nil }
 

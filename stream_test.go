@@ -1589,6 +1589,22 @@ func TestErrorsLogSafely(t *testing.T) {
 			}
 		})
 	}
+	attempt := sse.Attempt{Number: 1, LastEventID: "secret", Err: refusal}
+	for name, value := range map[string]any{
+		"Attempt": attempt, "pointer": &attempt,
+		"slice": []sse.Attempt{attempt}, "slice of pointers": []*sse.Attempt{&attempt}, "slice of any": []any{attempt},
+		"map": map[string]any{"a": attempt}, "struct": struct{ A sse.Attempt }{attempt}, "pointer to struct": &struct{ A *sse.Attempt }{&attempt},
+	} {
+		t.Run("an attempt in a "+name, func(t *testing.T) {
+			var text, object strings.Builder
+			slog.New(slog.NewTextHandler(&text, nil)).Info("m", "v", value)
+			slog.New(slog.NewJSONHandler(&object, nil)).Info("m", "v", value)
+			for _, log := range []string{text.String(), object.String(), fmt.Sprint(value), fmt.Sprintf("%v %+v %s", value, value, value)} {
+				require.NotContains(t, log, "secret")
+				require.Contains(t, log, "400 Bad Request")
+			}
+		})
+	}
 	for name, tt := range map[string]struct {
 		script  Script
 		opts    []sse.Option
