@@ -2,10 +2,12 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -110,11 +112,33 @@ func newFeed(t *testing.T, http2 bool) (p *silencer, url string, hc *http.Client
 	return p, "https://" + p.listener.Addr().String(), hc
 }
 
+// withForeignPool gives hc a transport whose HTTP/2 has a pool of its own, as that of
+// ConfigureTransport of golang.org/x/net/http2 up to Go 1.26: a new connection goes into
+// the pool, which uses the first one for as long as it seems to work.
+func withForeignPool(t *testing.T, hc *http.Client) {
+	config := hc.Transport.(*http.Transport).TLSClientConfig.Clone()
+	config.NextProtos = []string{"h2"}
+	conns := make(chan net.Conn, 1)
+	pool := &http.Transport{ForceAttemptHTTP2: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return <-conns, nil }}
+	t.Cleanup(pool.CloseIdleConnections)
+	var first sync.Once
+	hc.Transport = &http.Transport{TLSClientConfig: config, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{
+		"h2": func(_ string, c *tls.Conn) http.RoundTripper {
+			used := false
+			first.Do(func() { conns <- c; used = true })
+			if !used {
+				c.Close()
+			}
+			return pool
+		},
+	}}
+}
+
 // A dead connection costs each stream one timeout: the next attempt has a connection of its
 // own, although net/http still takes the dead one for good.
 func TestDeadConnectionCostsOneTimeout(t *testing.T) {
 	soon := sse.WithBackOff(func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) })
-	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true, "HTTP/2 with a foreign pool": true} {
 		for _, end := range []struct {
 			name      string
 			opt       sse.Option
@@ -127,6 +151,9 @@ func TestDeadConnectionCostsOneTimeout(t *testing.T) {
 			t.Run(name+", "+end.name, func(t *testing.T) {
 				t.Parallel()
 				p, url, hc := newFeed(t, http2)
+				if strings.Contains(name, "foreign") {
+					withForeignPool(t, hc)
+				}
 				const streams = 3
 				var timeouts atomic.Int64
 				var ready, done sync.WaitGroup

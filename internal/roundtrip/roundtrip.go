@@ -47,6 +47,12 @@ func (t *Trip) OwnConnection() {
 		return
 	}
 	own := transport.Clone()
+	if own.TLSNextProto["h2"] != nil {
+		// The HTTP/2 of golang.org/x/net/http2.ConfigureTransport would put the connection
+		// into its pool, which has the dead one. The HTTP/2 of net/http does not know the
+		// settings of its Transport, such as ReadIdleTimeout, but those of transport.HTTP2.
+		own.TLSNextProto, own.ForceAttemptHTTP2 = nil, true
+	}
 	own.DisableKeepAlives = true // it ends with the response
 	t.client.Transport = own
 }
