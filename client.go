@@ -195,6 +195,7 @@ type conn struct {
 	name    string // of the request, for messages
 	adopted bool   // the caller has sent the request; see FromResponse
 	ownConn bool   // the connection of an attempt before was given up
+	pooled  bool   // that connection, or the one of this attempt, was one of net/http
 	netHTTP bool   // net/http makes the errors of reading, which may quote what was sent
 
 	timer *time.Timer // of opening, refusing or draining; cancels with errTimeout
@@ -289,11 +290,12 @@ func (c *conn) do(req *http.Request, id string) *outcome {
 	request.CountBody(req)
 	trip := roundtrip.New(c.cfg.httpClient)
 	if c.ownConn {
-		trip.OwnConnection()
+		trip.OwnConnection(c.pooled)
 	}
 	idempotent := request.IsIdempotent(req.Method)
 	hasKey := request.HasIdempotencyKey(req.Header)
 	resp, err := trip.Do(req)
+	c.pooled = trip.Pooled()
 	c.stopTimer()
 	var o *outcome
 	switch {
@@ -431,7 +433,7 @@ func CheckResponse(resp *http.Response) error {
 
 // adopt takes a response to a request that the caller sent.
 func (c *conn) adopt(resp *http.Response) *outcome {
-	c.adopted = true
+	c.adopted, c.pooled = true, resp.ProtoMajor <= 2
 	detached := body.NewDetached(c.ctx, c.parent, resp.Body)
 	return c.accept(resp, detached, detached)
 }

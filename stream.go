@@ -408,7 +408,7 @@ func (s *Stream) decide() {
 		}
 	}
 	s.newAttempt(c.name)
-	s.conn.ownConn = c.isGivenUp() || c.ownConn && !o.opened
+	s.conn.ownConn, s.conn.pooled = c.isGivenUp() || c.ownConn && !o.opened, c.pooled
 	s.state, s.outcome = connecting, nil
 }
 

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -197,6 +198,43 @@ func TestDeadConnectionCostsOneTimeout(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A round tripper of RegisterProtocol gets the attempts after a timeout as well: a copy of
+// the transport does not have it.
+func TestRegisteredRoundTripperIsKeptAfterATimeout(t *testing.T) {
+	for name, opt := range map[string]sse.Option{
+		"idle timeout": sse.WithIdleTimeout(time.Second),
+		"open timeout": sse.WithOpenTimeout(time.Second),
+	} {
+		in(t, name, func(t *testing.T) {
+			transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+				return nil, errors.New("dialed")
+			}}
+			requests := 0
+			transport.RegisterProtocol("http", roundTripper(func(r *http.Request) (*http.Response, error) {
+				requests++
+				if requests > 3 {
+					return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+				}
+				require.Equal(t, requests > 1, r.Close)
+				if name == "open timeout" {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				}
+				body, w := io.Pipe()
+				context.AfterFunc(r.Context(), func() { w.CloseWithError(r.Context().Err()) })
+				return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: body}, nil
+			}))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://server.test/", nil)
+			require.NoError(t, err)
+			s, err := sse.Subscribe(req, sse.WithHTTPClient(&http.Client{Transport: transport}), opt)
+			require.NoError(t, err)
+			require.False(t, s.Next())
+			require.NoError(t, s.Err())
+			require.Equal(t, 4, requests)
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,10 @@ var (
 	inMemory    = []protocol{{"HTTP/1.1", nil}, {"HTTP/2", []Option{HTTP2()}}}
 	overSockets = []protocol{{"HTTP/1.1", []Option{Loopback()}}, {"HTTP/2", []Option{Loopback(), HTTP2()}}}
 )
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // in runs a subtest in a bubble of testing/synctest.
 func in(t *testing.T, name string, test func(t *testing.T)) {

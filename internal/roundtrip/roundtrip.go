@@ -39,11 +39,15 @@ func New(hc *http.Client) *Trip {
 // in the pool may be dead without net/http knowing it, as after a change of the network,
 // and over HTTP/2 each retry would go back into the same one. It returns the idle ones of
 // the pool to the system. Other requests on a dead connection find out by themselves.
-func (t *Trip) OwnConnection() {
+//
+// A copy of the transport has a new connection, but not the round trippers of
+// RegisterProtocol. The transport is copied only if the connection that was given up was
+// pooled: if it was one of net/http. Other round trippers can only be asked to close it.
+func (t *Trip) OwnConnection(pooled bool) {
 	t.client.CloseIdleConnections()
 	transport, ok := t.transport().(*http.Transport)
-	if !ok {
-		t.askToClose = true // of another round tripper, that is all there is to ask for
+	if !ok || !pooled {
+		t.askToClose = true
 		return
 	}
 	own := transport.Clone()
@@ -118,6 +122,12 @@ func (t *Trip) EndsReads(resp *http.Response) bool {
 // the transport looked for a connection and got none.
 func (t *Trip) Unsent() bool {
 	return t.dialing.Load() && !t.connected.Load() && t.requests == 1
+}
+
+// Pooled reports whether the transport has looked for a connection in a pool, as net/http
+// does. A round tripper of RegisterProtocol, such as one for HTTP/3, does not.
+func (t *Trip) Pooled() bool {
+	return t.dialing.Load() && (t.last == nil || t.last.ProtoMajor <= 2)
 }
 
 // Redirected reports whether a server responded with a redirect that was followed. That
