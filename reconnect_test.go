@@ -114,6 +114,28 @@ type transient bool
 func (e transient) Error() string   { return "overloaded" }
 func (e transient) Retryable() bool { return bool(e) }
 
+// A round tripper that is not of net/http may have delivered the request although a dial
+// failed: Fetch does not send it again.
+func TestRoundTripperThatTriesTwoServers(t *testing.T) {
+	in(t, "the first has lost the response", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Cut()}))
+		fallback := failingDial(srv, func(int) error { return errRefused }).Transport
+		hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			first := r.Clone(t.Context()) // without the httptrace of the call
+			first.Body, _ = r.GetBody()
+			resp, err := srv.Client().Transport.RoundTrip(first)
+			if err == nil {
+				return resp, nil
+			}
+			return fallback.RoundTrip(r)
+		})}
+		_, err := client(srv, sse.WithHTTPClient(hc)).Fetch(srv.Post("/", "{}"))
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		require.False(t, sse.NotSent(err))
+		require.Len(t, srv.Requests(), 1)
+	})
+}
+
 // NotSent speaks of all attempts of a call.
 func TestNotSentCountsEveryAttempt(t *testing.T) {
 	for _, tt := range []struct {

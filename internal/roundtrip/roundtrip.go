@@ -119,9 +119,10 @@ func (t *Trip) EndsReads(resp *http.Response) bool {
 }
 
 // Unsent reports whether the request certainly did not reach a server. The proof is that
-// the transport looked for a connection and got none.
+// the transport of net/http looked for a connection and got none. Another round tripper may
+// have sent the request elsewhere before, whatever its error is.
 func (t *Trip) Unsent() bool {
-	return t.dialing.Load() && !t.connected.Load() && t.requests == 1
+	return t.IsOfNetHTTP() && t.dialing.Load() && !t.connected.Load() && t.requests == 1
 }
 
 // Pooled reports whether the transport has looked for a connection in a pool, as net/http

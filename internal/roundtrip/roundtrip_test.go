@@ -1,7 +1,9 @@
 package roundtrip
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -43,7 +45,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func send(t *testing.T, rt roundTripper) (*Trip, *http.Response, error) {
+func send(t *testing.T, rt http.RoundTripper) (*Trip, *http.Response, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://a.test/?secret", strings.NewReader("{}"))
 	require.NoError(t, err)
@@ -52,42 +54,43 @@ func send(t *testing.T, rt roundTripper) (*Trip, *http.Response, error) {
 	return trip, resp, err
 }
 
-// Only a transport that looked for a connection and got none proves that nothing was sent.
+// Only the transport of net/http that looked for a connection and got none proves that
+// nothing was sent.
 func TestUnsent(t *testing.T) {
 	refused := errors.New("refused")
-	trip, _, err := send(t, func(r *http.Request) (*http.Response, error) {
-		httptrace.ContextClientTrace(r.Context()).GetConn("a.test:80")
-		return nil, refused
-	})
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused }}
+	trip, _, err := send(t, transport)
 	require.Equal(t, refused, err, "without the *url.Error, which shows the query")
 	require.True(t, trip.Unsent())
 	require.Nil(t, trip.LastResponse())
 
-	trip, _, _ = send(t, func(*http.Request) (*http.Response, error) { return nil, refused })
-	require.False(t, trip.Unsent(), "the transport may have sent it")
+	trip, _, err = send(t, roundTripper(transport.RoundTrip))
+	require.Equal(t, refused, err)
+	require.False(t, trip.Unsent(), "the round tripper may have sent it before")
 
-	trip, _, _ = send(t, func(r *http.Request) (*http.Response, error) {
-		trace := httptrace.ContextClientTrace(r.Context())
-		trace.GetConn("a.test:80")
-		trace.GotConn(httptrace.GotConnInfo{})
-		return nil, refused
-	})
-	require.False(t, trip.Unsent())
+	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		server.Close()
+		return client, nil
+	}
+	trip, _, err = send(t, transport)
+	require.Error(t, err)
+	require.False(t, trip.Unsent(), "it had a connection")
 }
 
 func TestEndsReadsOnlyOverHTTP1(t *testing.T) {
 	for major, want := range map[int]bool{1: true, 2: false, 3: false} {
-		trip, resp, err := send(t, func(r *http.Request) (*http.Response, error) {
+		trip, resp, err := send(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 			httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{})
 			return &http.Response{StatusCode: 200, ProtoMajor: major, Body: http.NoBody}, nil
-		})
+		}))
 		require.NoError(t, err)
 		resp.Body.Close()
 		require.Equal(t, want, trip.EndsReads(resp), "HTTP/%d", major)
 	}
-	trip, resp, err := send(t, func(*http.Request) (*http.Response, error) {
+	trip, resp, err := send(t, roundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, ProtoMajor: 1, Body: http.NoBody}, nil
-	})
+	}))
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.False(t, trip.EndsReads(resp), "without word of a connection")
@@ -125,10 +128,10 @@ func TestRedirectsLeaveSecretsBehind(t *testing.T) {
 
 func TestRedirectsAreLimited(t *testing.T) {
 	requests := 0
-	trip, _, err := send(t, func(*http.Request) (*http.Response, error) {
+	trip, _, err := send(t, roundTripper(func(*http.Request) (*http.Response, error) {
 		requests++
 		return &http.Response{StatusCode: 303, Header: http.Header{"Location": {"/"}}, Body: http.NoBody}, nil
-	})
+	}))
 	require.EqualError(t, err, "stopped after 10 redirects")
 	require.Equal(t, 10, requests)
 	require.Equal(t, 303, trip.LastResponse().StatusCode)
@@ -136,9 +139,9 @@ func TestRedirectsAreLimited(t *testing.T) {
 
 func TestRedirectsStayHTTP(t *testing.T) {
 	for _, location := range []string{"ftp://h/", "mailto:a@b", "http:///x"} {
-		_, _, err := send(t, func(*http.Request) (*http.Response, error) {
+		_, _, err := send(t, roundTripper(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 303, Header: http.Header{"Location": {location}}, Body: http.NoBody}, nil
-		})
+		}))
 		require.EqualError(t, err, "the redirect does not lead to an http or https URL", location)
 	}
 }
