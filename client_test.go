@@ -266,6 +266,49 @@ func TestRequestBodyOfAnotherLength(t *testing.T) {
 	})
 }
 
+// The context and the open timeout end an attempt whose body blocks.
+func TestRequestBodyThatBlocks(t *testing.T) {
+	for name, proto := range map[string][]Option{"HTTP/1.1": nil, "HTTP/2": {HTTP2()}} {
+		for _, what := range []string{"without GetBody", "with GetBody", "after a redirect"} {
+			in(t, name+", "+what, func(t *testing.T) {
+				script := Script{Stall()}
+				if what == "after a redirect" {
+					script = Script{Answer(307, "Location", "/b")}
+				}
+				srv := NewServer(t, InOrder(script, Script{Stall()}, script, Script{Stall()}), proto...)
+				pr, pw := io.Pipe()
+				defer pw.Close()
+				body := func() io.ReadCloser { return io.NopCloser(io.LimitReader(pr, 10)) }
+				req := srv.Post("/", "")
+				req.Body, req.GetBody, req.ContentLength = body(), nil, 10
+				switch what {
+				case "with GetBody":
+					req.GetBody = func() (io.ReadCloser, error) { return body(), nil }
+				case "after a redirect":
+					made := 0
+					req.GetBody = func() (io.ReadCloser, error) {
+						if made++; made%2 == 1 { // the first of an attempt
+							return io.NopCloser(io.LimitReader(strings.NewReader("0123456789"), 10)), nil
+						}
+						return body(), nil
+					}
+				}
+				for _, timeout := range []time.Duration{time.Second, time.Hour} {
+					if req.GetBody == nil {
+						req.Body = body() // the Read of the one before has not returned
+					}
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					start := time.Now()
+					_, err := client(srv, sse.WithOpenTimeout(timeout)).Fetch(req.WithContext(ctx))
+					cancel()
+					require.Error(t, err)
+					require.Equal(t, min(timeout, time.Minute), time.Since(start))
+				}
+			})
+		}
+	}
+}
+
 // Every body that was given or made for an attempt is closed, however the attempt ends.
 func TestRequestBodyIsClosed(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -3,11 +3,13 @@ package body
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -158,6 +160,72 @@ func (b *OneShot) Discard() {
 	}
 }
 
+// Interruptible returns a request body of which the end of ctx ends a Read: net/http waits
+// for it over HTTP/1, also after the end of the request's context. It reports false, with
+// body itself, if a Read of it cannot block.
+func Interruptible(ctx context.Context, body io.ReadCloser) (io.ReadCloser, bool) {
+	if body == nil || isInMemory(body) {
+		return body, false
+	}
+	return &interruptible{ReadCloser: body, ctx: ctx, results: make(chan result, 1)}, true
+}
+
+// isInMemory reports whether r reads from memory, as the bodies of [http.NewRequest] do for
+// the readers of packages bytes and strings.
+func isInMemory(r io.Reader) bool {
+	switch r := r.(type) {
+	case *bytes.Reader, *bytes.Buffer, *strings.Reader:
+		return true
+	case *OneShot:
+		return isInMemory(r.body)
+	}
+	if r == http.NoBody {
+		return true
+	}
+	switch reflect.TypeOf(r) {
+	case nopCloser, nopCloserWriterTo:
+		inner, ok := reflect.ValueOf(r).Field(0).Interface().(io.Reader)
+		return ok && isInMemory(inner)
+	}
+	return false
+}
+
+// The types that io.NopCloser returns.
+var (
+	nopCloser         = reflect.TypeOf(io.NopCloser(nil))
+	nopCloserWriterTo = reflect.TypeOf(io.NopCloser(new(bytes.Reader)))
+)
+
+// An interruptible runs each Read of a request body on a goroutine of its own, which lives
+// no longer than that Read, and stops waiting for it when the context ends.
+type interruptible struct {
+	io.ReadCloser
+	ctx     context.Context
+	buf     []byte // of the Read of the body; an abandoned one may still write into it
+	results chan result
+}
+
+func (b *interruptible) Read(p []byte) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if body, ok := b.ReadCloser.(*OneShot); ok {
+		body.MarkUsed() // the goroutine may run late
+	}
+	if len(b.buf) < min(len(p), maxSend) {
+		b.buf = make([]byte, min(len(p), maxSend))
+	}
+	start(b.ReadCloser, b.buf[:min(len(p), len(b.buf))], b.results)
+	select {
+	case r := <-b.results:
+		return copy(p, b.buf[:r.n]), r.error()
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	}
+}
+
+const maxSend = 32 << 10 // bytes that a Read of a request body is asked for at most
+
 // A Body ends the reading of a response. The goroutine that reads calls Close, once, when
 // no Read is running. Another goroutine calls Interrupt when the context of the attempt
 // ends before that, to end a Read.
@@ -230,10 +298,31 @@ type Detached struct {
 	abandoned bool // a Read of the body has not returned
 }
 
+// A result is what a Read on a goroutine of its own has returned.
 type result struct {
 	n     int
 	err   error
 	panic any // a panic of the Read, for the goroutine that reads
+}
+
+// start calls Read of src on a goroutine of its own.
+func start(src io.Reader, b []byte, results chan<- result) {
+	go func() {
+		r := result{err: errExited}
+		defer func() {
+			r.panic = recover()
+			results <- r
+		}()
+		r.n, r.err = src.Read(b)
+	}()
+}
+
+// error returns the error of the Read, or continues its panic.
+func (r result) error() error {
+	if r.panic != nil {
+		panic(r.panic)
+	}
+	return r.err
 }
 
 var (
@@ -257,14 +346,7 @@ func (d *Detached) Read(b []byte) (int, error) {
 	if d.ctx.Err() != nil {
 		return 0, errInterrupted
 	}
-	go func() {
-		r := result{err: errExited}
-		defer func() {
-			r.panic = recover()
-			d.results <- r
-		}()
-		r.n, r.err = d.body.Read(b)
-	}()
+	start(d.body, b, d.results)
 	select {
 	case r := <-d.results:
 		return d.use(r)
@@ -285,13 +367,11 @@ func (d *Detached) Read(b []byte) (int, error) {
 
 // use returns the result of a Read of the body.
 func (d *Detached) use(r result) (int, error) {
-	if r.panic != nil {
-		panic(r.panic)
+	err := r.error()
+	if err == io.EOF && d.closed.Load() {
+		err = errInterrupted
 	}
-	if r.err == io.EOF && d.closed.Load() {
-		r.err = errInterrupted
-	}
-	return r.n, r.err
+	return r.n, err
 }
 
 // Interrupt closes the body, beside a Read if there is one.

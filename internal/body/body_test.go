@@ -11,11 +11,68 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// Only bodies whose Read can block are read on a goroutine.
+func TestInterruptibleKeepsBodiesInMemory(t *testing.T) {
+	for _, r := range []io.Reader{strings.NewReader("x"), bytes.NewReader([]byte("x")), bytes.NewBufferString("x")} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://a.test", r)
+		require.NoError(t, err)
+		for _, body := range []io.ReadCloser{req.Body, NewOneShot(req.Body)} {
+			same, ok := Interruptible(t.Context(), body)
+			require.False(t, ok, "%T", r)
+			require.Equal(t, body, same)
+		}
+	}
+	for _, body := range []io.ReadCloser{nil, http.NoBody} {
+		same, ok := Interruptible(t.Context(), body)
+		require.False(t, ok)
+		require.Equal(t, body, same)
+	}
+	for _, r := range []io.Reader{io.LimitReader(strings.NewReader("some text"), 4), iotest.OneByteReader(strings.NewReader("some"))} {
+		body, ok := Interruptible(t.Context(), NewOneShot(io.NopCloser(r)))
+		require.True(t, ok)
+		text, err := io.ReadAll(body)
+		require.NoError(t, err)
+		require.Equal(t, "some", string(text))
+	}
+}
+
+// The end of the context ends a Read. What the Read of the body still writes does not get
+// into the buffer of the caller.
+func TestInterruptibleStopsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		oneShot := NewOneShot(io.NopCloser(readFunc(func(b []byte) (int, error) {
+			time.Sleep(time.Hour)
+			return copy(b, "late"), nil
+		})))
+		body, ok := Interruptible(ctx, oneShot)
+		require.True(t, ok)
+		time.AfterFunc(time.Minute, cancel)
+		b := make([]byte, 4)
+		start := time.Now()
+		n, err := body.Read(b)
+		require.Zero(t, n)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, time.Minute, time.Since(start))
+		require.True(t, oneShot.Used())
+		time.Sleep(2 * time.Hour)
+		require.Equal(t, make([]byte, 4), b)
+		_, err = body.Read(b)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+func TestInterruptiblePanicsAsTheBody(t *testing.T) {
+	body, _ := Interruptible(t.Context(), io.NopCloser(readFunc(func([]byte) (int, error) { panic("body") })))
+	require.PanicsWithValue(t, "body", func() { _, _ = body.Read(make([]byte, 1)) })
+}
 
 func TestDecodeReadsGzipAsItArrives(t *testing.T) {
 	var zipped bytes.Buffer

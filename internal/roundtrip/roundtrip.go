@@ -5,6 +5,7 @@ package roundtrip
 import (
 	"cmp"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/fetchsse/sse/internal/body"
 	"github.com/fetchsse/sse/internal/header"
 	"github.com/fetchsse/sse/internal/redact"
 )
@@ -75,6 +77,7 @@ func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 		GetConn: func(string) { t.dialing.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { t.connected.Store(true) },
 	}))
+	t.makeInterruptible(req)
 	resp, err := hc.Do(req)
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -83,6 +86,24 @@ func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 		err = redact.Transport(err)
 	}
 	return resp, err
+}
+
+// makeInterruptible makes the end of the context of req end the reading of its body.
+func (t *Trip) makeInterruptible(req *http.Request) {
+	sent, ok := body.Interruptible(req.Context(), req.Body)
+	if !ok {
+		return
+	}
+	req.Body = sent
+	if again := req.GetBody; again != nil {
+		req.GetBody = func() (io.ReadCloser, error) {
+			b, err := again()
+			if err == nil {
+				b, _ = body.Interruptible(req.Context(), b)
+			}
+			return b, err
+		}
+	}
 }
 
 // RoundTrip implements [http.RoundTripper] for the client of Do.
