@@ -198,7 +198,7 @@ type conn struct {
 	pooled  bool   // that connection, or the one of this attempt, was one of net/http
 	netHTTP bool   // net/http makes the errors of reading, which may quote what was sent
 
-	timer *time.Timer // of opening, refusing or draining; cancels with errTimeout
+	timer *watchdog.Timer // of opening, refusing or draining; cancels with errTimeout
 	reads watchdog.Watchdog
 
 	resp   *http.Response
@@ -251,13 +251,13 @@ func (c *conn) wait(d time.Duration) bool {
 
 // startTimer ends the attempt after d. A d of 0 sets no limit.
 func (c *conn) startTimer(d time.Duration) {
-	switch {
-	case d == 0:
-	case c.timer == nil:
-		c.timer = time.AfterFunc(d, func() { c.cancel(errTimeout) })
-	default:
-		c.timer.Reset(d)
+	if d == 0 {
+		return
 	}
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = watchdog.AfterFunc(d, func() { c.cancel(errTimeout) })
 }
 
 // stopTimer stops the timer. If it has fired, the attempt ends.

@@ -13,6 +13,48 @@ type Limit struct {
 	Err     error
 }
 
+// A timer that fires later than lateness has found the process stopped, as by SIGSTOP, or
+// the machine overloaded. What has arrived meanwhile still waits in the socket, so that it
+// gets the grace to be read.
+const (
+	lateness = 10 * time.Millisecond
+	grace    = 100 * time.Millisecond
+)
+
+// A Timer calls a function once after a time, or a grace later if the process was stopped.
+type Timer struct {
+	f     func()
+	due   time.Time
+	timer *time.Timer
+	late  bool        // it has fired late, and runs again
+	done  atomic.Bool // it was stopped, or has called f
+}
+
+// AfterFunc returns a Timer that calls f on a goroutine of its own after d.
+func AfterFunc(d time.Duration, f func()) *Timer {
+	t := &Timer{f: f, due: time.Now().Add(d)}
+	t.timer = time.AfterFunc(math.MaxInt64, t.fire)
+	t.timer.Reset(d) // fire uses t.timer
+	return t
+}
+
+// Stop reports whether it keeps the Timer from calling its function.
+func (t *Timer) Stop() bool {
+	t.timer.Stop()
+	return !t.done.Swap(true)
+}
+
+func (t *Timer) fire() {
+	if !t.late && time.Since(t.due) > lateness {
+		t.late = true
+		t.timer.Reset(grace)
+		return
+	}
+	if !t.done.Swap(true) {
+		t.f()
+	}
+}
+
 // A Watchdog calls a function when a read exceeds its deadline. Between Start and Stop,
 // the reading goroutine calls Begin before each read and End after it.
 //
@@ -27,10 +69,12 @@ type Watchdog struct {
 	timer    *time.Timer
 	start    time.Time // the durations below count from here
 	eventEnd time.Duration
+	extended bool  // eventEnd has got its grace
 	limit    error // reported for the current read
 
 	running  atomic.Bool  // the timer is set
 	deadline atomic.Int64 // of the current read, 0 if there is none
+	late     int64        // the deadline that has got its grace; only check uses it
 }
 
 // Start begins to watch reads. When a read exceeds one of the limits, the Watchdog calls
@@ -63,8 +107,11 @@ func (w *Watchdog) Begin() {
 	now := time.Since(w.start)
 	end, limit := addClamped(now, w.idle.Timeout), w.idle.Err
 	if w.event.Timeout > 0 {
-		if w.eventEnd == 0 {
+		switch {
+		case w.eventEnd == 0:
 			w.eventEnd = addClamped(now, w.event.Timeout)
+		case now-w.eventEnd > lateness && !w.extended:
+			w.eventEnd, w.extended = now+grace, true
 		}
 		if w.idle.Timeout <= 0 || w.eventEnd < end {
 			end, limit = w.eventEnd, w.event.Err
@@ -85,7 +132,7 @@ func (w *Watchdog) Begin() {
 func (w *Watchdog) End() { w.deadline.Store(0) }
 
 // Reset restarts the event limit at the next read.
-func (w *Watchdog) Reset() { w.eventEnd = 0 }
+func (w *Watchdog) Reset() { w.eventEnd, w.extended = 0, false }
 
 // Err returns the error of the limit that applied to the last read.
 func (w *Watchdog) Err() error { return w.limit }
@@ -100,9 +147,14 @@ func (w *Watchdog) check() {
 			return // there is no read, or it has set the timer
 		}
 	}
-	if left := time.Duration(end) - time.Since(w.start); left > 0 {
+	left := time.Duration(end) - time.Since(w.start)
+	switch {
+	case left > 0:
 		w.timer.Reset(left)
-	} else {
+	case left < -lateness && w.late != end:
+		w.late = end
+		w.timer.Reset(grace)
+	default:
 		w.expired()
 	}
 }

@@ -85,6 +85,89 @@ func TestResetRestartsTheEventLimit(t *testing.T) {
 	})
 }
 
+// A process that was stopped and continues finds its timers late. What has arrived
+// meanwhile can still be read, once.
+func TestLateTimerGivesTimeToRead(t *testing.T) {
+	in(t, time.Second, 0, func(t *testing.T, w *Watchdog, elapsed func() time.Duration) {
+		w.Begin()
+		w.timer.Stop()
+		time.Sleep(time.Minute)
+		w.check() // the timer fires late
+		require.Equal(t, time.Duration(-1), elapsed())
+		w.End()
+		w.Begin()
+		time.Sleep(time.Second)
+		require.Equal(t, time.Minute+time.Second, elapsed(), "the next read has its own time")
+	})
+	in(t, time.Second, 0, func(t *testing.T, w *Watchdog, elapsed func() time.Duration) {
+		w.Begin()
+		w.timer.Stop()
+		time.Sleep(time.Minute)
+		w.check()
+		time.Sleep(time.Second)
+		require.Equal(t, time.Minute+grace, elapsed(), "nothing was there to read")
+	})
+}
+
+// The event limit can also pass between two reads: what the stop has interrupted was read
+// first, and the rest of the event comes with the next read.
+func TestEventLimitThatIsLongOverGivesTimeToRead(t *testing.T) {
+	in(t, 0, time.Second, func(t *testing.T, w *Watchdog, elapsed func() time.Duration) {
+		w.Begin()
+		w.End()
+		time.Sleep(time.Minute)
+		w.Begin()
+		require.Equal(t, time.Duration(-1), elapsed())
+		w.End()
+		time.Sleep(grace)
+		w.Begin()
+		require.Equal(t, time.Minute+grace, elapsed())
+		require.Equal(t, errEvent, w.Err())
+	})
+	in(t, 50*time.Millisecond, time.Second, func(t *testing.T, w *Watchdog, elapsed func() time.Duration) {
+		w.Begin()
+		w.End()
+		time.Sleep(time.Minute)
+		w.Begin()
+		time.Sleep(time.Second)
+		require.Equal(t, time.Minute+50*time.Millisecond, elapsed())
+		require.Equal(t, errIdle, w.Err())
+	})
+}
+
+func TestTimer(t *testing.T) {
+	for name, tt := range map[string]struct {
+		act  func(*Timer)
+		want time.Duration
+	}{
+		"on time": {func(*Timer) {}, time.Second},
+		"stopped": {func(timer *Timer) { require.True(t, timer.Stop()); require.False(t, timer.Stop()) }, -1},
+		"late": {func(timer *Timer) {
+			timer.timer.Stop()
+			time.Sleep(time.Minute)
+			timer.fire()
+		}, time.Minute + grace},
+		"late, then stopped": {func(timer *Timer) {
+			timer.timer.Stop()
+			time.Sleep(time.Minute)
+			timer.fire()
+			require.True(t, timer.Stop())
+		}, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start, fired := time.Now(), time.Duration(-1)
+				timer := AfterFunc(time.Second, func() { fired = time.Since(start) })
+				tt.act(timer)
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				require.Equal(t, tt.want, fired)
+				require.False(t, timer.Stop(), "it has been stopped or has fired")
+			})
+		})
+	}
+}
+
 func TestStopEndsTheWatching(t *testing.T) {
 	in(t, time.Second, 0, func(t *testing.T, w *Watchdog, elapsed func() time.Duration) {
 		w.Begin()
