@@ -196,7 +196,6 @@ type conn struct {
 	adopted bool   // the caller has sent the request; see FromResponse
 	ownConn bool   // the connection of an attempt before was given up
 	pooled  bool   // that connection, or the one of this attempt, was one of net/http
-	netHTTP bool   // net/http makes the errors of reading, which may quote what was sent
 
 	timer *watchdog.Timer // of opening, refusing or draining; cancels with errTimeout
 	reads watchdog.Watchdog
@@ -307,7 +306,6 @@ func (c *conn) do(req *http.Request, id string) *outcome {
 	case err != nil:
 		o = c.failed(err, trip.LastResponse())
 	default:
-		c.netHTTP = trip.IsOfNetHTTP()
 		if trip.EndsReads(resp) {
 			o = c.accept(resp, resp.Body, body.NewOwned(resp.Body))
 		} else {

@@ -1228,7 +1228,8 @@ func TestNoSecrets(t *testing.T) {
 			req := srv.Post("/path?key=secret#secret", "secret")
 			req.URL.User = url.UserPassword("user", "secret")
 			req.Header.Set("Authorization", "secret")
-			for _, open := range bothCalls(client(srv)) {
+			wrapping := &http.Client{Transport: roundTripper(srv.Client().Transport.RoundTrip)}
+			for _, open := range append(bothCalls(client(srv)), bothCalls(client(srv, sse.WithHTTPClient(wrapping)))...) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				_, err := read(open(req.WithContext(ctx), sse.WithMaxEventSize(100), sse.WithIdleTimeout(time.Second), sse.WithMaxRetries(2),
 					sse.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))))
@@ -1282,6 +1283,30 @@ func TestWordsOfTheCaller(t *testing.T) {
 				return nil
 			},
 			log: "WARN ended: the connection broke after 0 events: reading failed",
+		},
+		"DialContext": {
+			set: func(hc *http.Client) sse.Option {
+				hc.Transport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, secret }}
+				return nil
+			},
+			log: "WARN ended: gave up after 2 retries: the connection failed",
+		},
+		"Proxy": {
+			set: func(hc *http.Client) sse.Option {
+				hc.Transport = &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, secret }}
+				return nil
+			},
+			log: "WARN ended: gave up after 2 retries: the connection failed",
+		},
+		"the body of the request": {
+			script: Script{Answer(200)},
+			set: func(*http.Client) sse.Option {
+				return sse.WithPrepare(func(r *http.Request) error {
+					r.Body, r.ContentLength = io.NopCloser(iotest.ErrReader(secret)), 10
+					return nil
+				})
+			},
+			log: "WARN ended: gave up after 2 retries: the connection failed",
 		},
 		"CheckRedirect": {
 			script: redirect,

@@ -333,10 +333,8 @@ func (s *Stream) truncation(r remainder, cause error) *TruncatedError {
 	switch {
 	case cause == errReconnect:
 		e.Err = errReconnect
-	case r.err != io.EOF && s.conn.netHTTP:
-		e.Err = redact.Transport(r.err)
 	case r.err != io.EOF:
-		e.Err = r.err
+		e.Err = redact.Transport(r.err)
 	default:
 		e.Clean, e.without = true, s.cfg.completion()
 	}

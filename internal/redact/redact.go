@@ -1,8 +1,8 @@
 // Package redact keeps secrets and unbounded text out of error messages and logs.
 //
-// What is shown is what is known to be safe. An error of net/http quotes what it has
-// received and the URL that it asked; the rest of its message is constant. A log shows
-// only the words of errors whose types or constants this package knows.
+// An error of net/http quotes what it has received and the URL that it asked; the rest of its
+// message is constant. Such messages are recognized by their text, because round trippers
+// and functions of the caller pass them on. A log shows only the words of errors whose types or constants this package knows.
 package redact
 
 import (
@@ -16,8 +16,11 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -28,32 +31,64 @@ const maxText = 512 // bytes of a message
 // the rest of the message after an unpaired quote.
 var quotation = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*(?:"|\\?$)`)
 
-// Transport returns err, which is of net/http, or an error that stands for it if its
-// message quotes a URL or what a server or proxy has sent. [errors.Is] and [errors.As]
+// quoting matches the constant part of the messages of net/http that comes before a
+// quotation of what it has received.
+var quoting = regexp.MustCompile(`(` + strings.Join([]string{
+	`malformed HTTP (response|status code|version)`,
+	`malformed MIME header( initial line| line|: missing colon)?:`,
+	`(bad|invalid empty) Content-Length`,
+	`cannot contain multiple Content-Length headers; got`,
+	`unsupported transfer encoding:`,
+	`too many transfer encodings:`,
+	`(bad trailer|invalid Trailer) key`,
+	`failed to parse Location header`,
+	`invalid proxy address`,
+	`(invalid|duplicate) pseudo-header`,
+	`invalid header field (name|value for)`,
+	`ErrCode=[A-Z0-9_]+, debug=`,
+}, `|`) + `) ?\[?"`)
+
+// Transport returns err, the error of a round tripper or of the body of its response, or an
+// error that stands for it if its message has a form that net/http makes: of a quotation of
+// a URL or of what a server or proxy has sent, or of unbounded length. Other words are those
+// of a function of the caller, which are shown as they are. [errors.Is] and [errors.As]
 // still find everything in the tree of err; [errors.Unwrap] finds nothing, since that
 // would show the message again.
 func Transport(err error) error {
 	message := err.Error()
-	text := message
-	if header, ok := errors.AsType[textproto.ProtocolError](err); ok { // net/http does not quote it
+	text := hideURLs(message, err)
+	if header, ok := errors.AsType[textproto.ProtocolError](err); ok { // not all versions quote it
 		name, _, _ := strings.Cut(string(header), ":")
 		text = strings.Replace(text, string(header), name, 1)
 	}
-	if !isCertificate(err) {
-		text = quotation.ReplaceAllString(text, `"..."`)
+	if at := quoting.FindStringIndex(text); at != nil {
+		text = text[:at[0]] + quotation.ReplaceAllString(text[at[0]:], `"..."`)
 	}
-	text = Bound(text)
+	if text != message || constant.MatchString(text) {
+		text = Bound(text)
+	}
 	if text == message {
 		return err
 	}
 	return &redactedError{text: text, err: err}
 }
 
-// isCertificate reports whether err is about a certificate. It quotes only names in it.
-func isCertificate(err error) bool {
-	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
-	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
-	return verification || authority
+// hideURLs returns message, which is that of err, without the URLs that each [*url.Error]
+// in the tree of err quotes. An error of parsing quotes also parts of the URL.
+func hideURLs(message string, err error) string {
+	for {
+		u, ok := errors.AsType[*url.Error](err)
+		if !ok || u == nil {
+			return message
+		}
+		before := u.Error()
+		after := strings.Replace(before, strconv.Quote(u.URL), `"..."`, 1)
+		if u.Op == "parse" {
+			after = quotation.ReplaceAllString(before, `"..."`)
+		}
+		message = strings.Replace(message, before, after, 1)
+		err = u.Err
+	}
 }
 
 // sentinels are errors whose messages are constant.
@@ -85,6 +120,7 @@ var constant = regexp.MustCompile(`^(` + strings.Join([]string{
 	`net/http: request canceled`,
 	`net/http: fetch\(\) failed`,
 	`bad Content-Length`,
+	`http: message cannot contain multiple Content-Length headers`,
 	`failed to parse Location header`,
 	`invalid byte in chunk length`,
 	`invalid proxy address`,
@@ -119,12 +155,21 @@ func words(err error) string {
 		return ""
 	case *redactedError:
 		return words(e.err)
-	case *net.OpError: // its message ends with that of Err
-		operation := *e
-		operation.Err = errors.New(cmp.Or(words(e.Err), "failed"))
-		return Bound(operation.Error())
-	case *net.DNSError, syscall.Errno, tls.AlertError, tls.RecordHeaderError, *tls.CertificateVerificationError,
-		x509.UnknownAuthorityError, x509.HostnameError, x509.CertificateInvalidError:
+	case *net.OpError:
+		return Bound(operation(e))
+	case *net.DNSError: // its other words can be those of a dial function of the caller
+		switch {
+		case e.IsNotFound:
+			return Bound("lookup " + e.Name + ": no such host")
+		case e.IsTimeout:
+			return Bound("lookup " + e.Name + ": timed out")
+		}
+		return Bound("lookup " + e.Name + ": failed")
+	case tls.RecordHeaderError:
+		return "tls: first record does not look like a TLS handshake"
+	case *tls.CertificateVerificationError:
+		return "tls: failed to verify certificate: " + cmp.Or(words(e.Err), "failed")
+	case syscall.Errno, tls.AlertError, x509.UnknownAuthorityError, x509.HostnameError, x509.CertificateInvalidError:
 		return Bound(err.Error())
 	case interface{ Unwrap() error }:
 		if text := words(e.Unwrap()); text != "" {
@@ -138,6 +183,38 @@ func words(err error) string {
 		}
 	}
 	return cmp.Or(sentinel(err, sentinels), constant.FindString(err.Error()))
+}
+
+// operation returns the message of e, as far as its parts are those of package net.
+func operation(e *net.OpError) string {
+	safe := net.OpError{Err: errors.New(cmp.Or(words(e.Err), "failed"))}
+	if !slices.Contains(operations, e.Op) {
+		return safe.Err.Error()
+	}
+	safe.Op = e.Op
+	if slices.Contains(networks, e.Net) {
+		safe.Net = e.Net
+	}
+	if isOfNet(e.Source) {
+		safe.Source = e.Source
+	}
+	if isOfNet(e.Addr) {
+		safe.Addr = e.Addr
+	}
+	return safe.Error()
+}
+
+var (
+	operations = []string{"dial", "read", "write", "close", "proxyconnect", "socks connect", "set", "raw-read", "raw-write"}
+	networks   = []string{"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix"}
+)
+
+func isOfNet(a net.Addr) bool {
+	switch a.(type) {
+	case *net.TCPAddr, *net.UDPAddr, *net.UnixAddr, *net.IPAddr:
+		return true
+	}
+	return false
 }
 
 // Bound returns text, cut after 512 bytes.

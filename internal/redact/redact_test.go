@@ -3,6 +3,7 @@ package redact
 import (
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -33,16 +34,42 @@ func TestTransportHidesQuotations(t *testing.T) {
 	for text, err := range map[string]error{
 		`failed to parse Location header "...": invalid port`:    errors.New(`failed to parse Location header "http://u:secret@h:x/": invalid port`),
 		`invalid proxy address "...": parse "...": invalid port`: errors.New(`invalid proxy address "user:secret@proxy:bad": parse "http://user:secret@proxy:bad": invalid port`),
-		`Get "...": EOF`:                             &url.Error{Op: "Get", URL: "https://h/token?secret=1", Err: io.EOF},
-		`unsupported transfer encoding: "..."`:       errors.New(`unsupported transfer encoding: "secret"`),
-		`broken: malformed MIME header line`:         fmt.Errorf("broken: %w", textproto.ProtocolError("malformed MIME header line: Set-Cookie=secret")),
-		`too many transfer encodings: ["..." "..."]`: errors.New(`too many transfer encodings: ["gzip" "secret"]`),
-		`Location header "...": parse`:               errors.New(`Location header "http://h/%zz?a=\"&token=secret": parse`),
-		`unpaired "..."`:                             errors.New(`unpaired "secret\`),
+		`Get "...": EOF`:                               &url.Error{Op: "Get", URL: "https://h/token?secret=1", Err: io.EOF},
+		`unsupported transfer encoding: "..."`:         errors.New(`unsupported transfer encoding: "secret"`),
+		`broken: malformed MIME header line`:           fmt.Errorf("broken: %w", textproto.ProtocolError("malformed MIME header line: Set-Cookie=secret")),
+		`too many transfer encodings: ["..." "..."]`:   errors.New(`too many transfer encodings: ["gzip" "secret"]`),
+		`failed to parse Location header "...": parse`: errors.New(`failed to parse Location header "http://h/%zz?a=\"&token=secret": parse`),
+		`malformed HTTP response "..."`:                errors.New(`malformed HTTP response "secret\`),
+		`proxy "prod": malformed HTTP version "..."`:   errors.New(`proxy "prod": malformed HTTP version "secret"`),
+		`proxy "prod": Get "...": Post "...": EOF`: fmt.Errorf(`proxy "prod": %w`, &url.Error{
+			Op: "Get", URL: "https://h/?secret", Err: &url.Error{Op: "Post", URL: "https://h/\"secret", Err: io.EOF},
+		}),
+		`parse "...": invalid port "..." after host`: parseError("http://user:sec/secret@h"),
+		`http2: server sent GOAWAY and closed the connection; LastStreamID=1, ErrCode=NO_ERROR, debug="..."`: errors.New(
+			`http2: server sent GOAWAY and closed the connection; LastStreamID=1, ErrCode=NO_ERROR, debug="secret"`),
+		`malformed MIME header line`: textproto.ProtocolError("malformed MIME header line: " + strings.Repeat("secret", 10_000)),
+		`http: message cannot contain multiple Content-Length headers; got ["..." "..."]`: errors.New(
+			`http: message cannot contain multiple Content-Length headers; got ["1" "secret"]`),
 	} {
 		require.EqualError(t, Transport(err), text)
 	}
-	require.LessOrEqual(t, len(Transport(errors.New(strings.Repeat("x", 10_000))).Error()), maxText+len("..."))
+	require.LessOrEqual(t, len(Transport(errors.New("malformed HTTP response"+strings.Repeat("x", 10_000))).Error()), maxText+len("..."))
+}
+
+// What a function of the caller says is shown as it is.
+func TestTransportKeepsOtherWords(t *testing.T) {
+	for _, err := range []error{
+		errors.New(`no credentials for profile "prod": run "vault login"`),
+		&net.OpError{Op: "dial", Err: errors.New(`no credentials for profile "prod"`)},
+		errors.New(strings.Repeat("long ", 1000)),
+	} {
+		require.Equal(t, err, Transport(err))
+	}
+}
+
+func parseError(address string) error {
+	_, err := url.Parse(address)
+	return err
 }
 
 // A hidden message is in no error of the tree, and the errors are still found.
@@ -81,11 +108,24 @@ func TestWordsAreThoseKnownToBeSafe(t *testing.T) {
 		{&net.DNSError{Err: "no such host", Name: "h.test", IsNotFound: true}, "lookup h.test: no such host"},
 		{fmt.Errorf("secret: %w", authority), authority.Error()},
 		{errors.New("stream error: stream ID 7; INTERNAL_ERROR; received from secret"), "stream error: stream ID 7; INTERNAL_ERROR"},
+		{&net.DNSError{Err: "secret", Name: "h.test"}, "lookup h.test: failed"},
+		{&net.DNSError{Err: "secret", Name: "h.test", Server: "secret", IsTimeout: true}, "lookup h.test: timed out"},
+		{&net.OpError{Op: "secret", Err: io.EOF}, "EOF"},
+		{&net.OpError{Op: "secret", Err: secret}, "failed"},
+		{&net.OpError{Op: "dial", Net: "secret", Source: addr("secret"), Addr: addr("secret"), Err: secret}, "dial: failed"},
+		{&net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.AddrError{Err: "secret", Addr: "secret"}}, "proxyconnect tcp: failed"},
+		{tls.RecordHeaderError{Msg: "secret"}, "tls: first record does not look like a TLS handshake"},
+		{&tls.CertificateVerificationError{Err: secret}, "tls: failed to verify certificate: failed"},
 		{Transport(errors.New(`malformed HTTP response "secret"`)), "malformed HTTP response"},
 	} {
 		require.Equal(t, tt.want, Words(tt.err, own))
 	}
 }
+
+type addr string
+
+func (a addr) Network() string { return string(a) }
+func (a addr) String() string  { return string(a) }
 
 func TestBoundKeepsCharactersWhole(t *testing.T) {
 	require.Equal(t, "short", Bound("short"))

@@ -25,7 +25,6 @@ type Trip struct {
 	last       *http.Response // of the last request, nil if it has none
 	leftOrigin bool
 	askToClose bool // see OwnConnection
-	ownWords   bool // a function of the caller made the error
 
 	dialing   atomic.Bool // the transport looked for a connection
 	connected atomic.Bool // and got one
@@ -66,7 +65,7 @@ func (t *Trip) OwnConnection(pooled bool) {
 // Do sends req and follows redirects as the client does. Its Timeout is not applied,
 // since it would include the body. Headers that may be secret do not follow a redirect
 // to another origin. The error is without the *url.Error around it, which shows the query,
-// and what net/http says in it is redacted. What the caller's functions say is not.
+// and what net/http says in it is redacted. What other functions of the caller say is not.
 func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 	hc := t.client
 	req.Close = req.Close || t.askToClose
@@ -82,7 +81,7 @@ func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	if err != nil && !t.ownWords {
+	if err != nil {
 		err = redact.Transport(err)
 	}
 	return resp, err
@@ -114,7 +113,6 @@ func (t *Trip) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		t.last = resp
 	}
-	t.ownWords = err != nil && !t.IsOfNetHTTP()
 	return resp, err
 }
 
@@ -122,9 +120,9 @@ func (t *Trip) transport() http.RoundTripper {
 	return cmp.Or(t.client.Transport, http.DefaultTransport)
 }
 
-// IsOfNetHTTP reports whether the transport of net/http makes the errors of the response,
-// and not a round tripper of the caller.
-func (t *Trip) IsOfNetHTTP() bool {
+// isOfNetHTTP reports whether the request goes to the transport of net/http, and not to a
+// round tripper of the caller.
+func (t *Trip) isOfNetHTTP() bool {
 	_, ok := t.transport().(*http.Transport)
 	return ok
 }
@@ -143,7 +141,7 @@ func (t *Trip) EndsReads(resp *http.Response) bool {
 // the transport of net/http looked for a connection and got none. Another round tripper may
 // have sent the request elsewhere before, whatever its error is.
 func (t *Trip) Unsent() bool {
-	return t.IsOfNetHTTP() && t.dialing.Load() && !t.connected.Load() && t.requests == 1
+	return t.isOfNetHTTP() && t.dialing.Load() && !t.connected.Load() && t.requests == 1
 }
 
 // Pooled reports whether the transport has looked for a connection in a pool, as net/http
@@ -173,9 +171,7 @@ func (t *Trip) checkRedirect(req *http.Request, via []*http.Request) error {
 		removeSecrets(req)
 	}
 	if t.client.CheckRedirect != nil {
-		err := t.client.CheckRedirect(req, via)
-		t.ownWords = err != nil
-		return err
+		return t.client.CheckRedirect(req, via)
 	}
 	if len(via) >= 10 {
 		return errors.New("stopped after 10 redirects")
