@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -206,6 +207,17 @@ var shownErrors = []shownError{
 	{row: untrusted, cause: fetchTLS("https://example.com/feed", forExample), sockets: true},
 	{row: untrusted, cause: fetchTLS("https://server.test/feed", forExample), sockets: true},
 	{row: notConnected, cause: fetchTLS("https://server.test/feed", plain), sockets: true},
+	{row: notConnected, sockets: true, cause: func(t *testing.T) error {
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }))
+		defer proxy.Close()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://server.test/chat", strings.NewReader("{}"))
+		require.NoError(t, err)
+		address := proxy.Listener.Addr().String()
+		_, err = sse.Fetch(req, withoutWaits, sse.WithHTTPClient(&http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: address}),
+		}}))
+		return err
+	}},
 	{row: noResponse, cause: fetch(Script{Cut()})},
 
 	// Timeouts.

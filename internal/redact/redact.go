@@ -153,6 +153,8 @@ func words(err error) string {
 	switch e := err.(type) {
 	case nil:
 		return ""
+	case Safe:
+		return string(e)
 	case *redactedError:
 		return words(e.err)
 	case *net.OpError:
@@ -224,6 +226,11 @@ func Bound(text string) string {
 	}
 	return text
 }
+
+// Safe is an error whose message is known to be safe.
+type Safe string
+
+func (e Safe) Error() string { return string(e) }
 
 type redactedError struct {
 	text string

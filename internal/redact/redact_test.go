@@ -108,6 +108,7 @@ func TestWordsAreThoseKnownToBeSafe(t *testing.T) {
 		{&net.DNSError{Err: "no such host", Name: "h.test", IsNotFound: true}, "lookup h.test: no such host"},
 		{fmt.Errorf("secret: %w", authority), authority.Error()},
 		{errors.New("stream error: stream ID 7; INTERNAL_ERROR; received from secret"), "stream error: stream ID 7; INTERNAL_ERROR"},
+		{fmt.Errorf("secret: %w", Safe("known")), "known"},
 		{&net.DNSError{Err: "secret", Name: "h.test"}, "lookup h.test: failed"},
 		{&net.DNSError{Err: "secret", Name: "h.test", Server: "secret", IsTimeout: true}, "lookup h.test: timed out"},
 		{&net.OpError{Op: "secret", Err: io.EOF}, "EOF"},

@@ -5,10 +5,13 @@ package roundtrip
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -26,8 +29,11 @@ type Trip struct {
 	leftOrigin bool
 	askToClose bool // see OwnConnection
 
-	dialing   atomic.Bool // the transport looked for a connection
-	connected atomic.Bool // and got one
+	target    atomic.Pointer[url.URL] // of the last request
+	dialing   atomic.Bool             // the transport looked for a connection
+	connected atomic.Bool             // and got one
+	proxied   atomic.Bool             // it looked for one to a proxy
+	handshake atomic.Bool             // a TLS handshake has begun
 }
 
 // New returns a Trip for a request to be sent with a copy of hc, nil meaning
@@ -73,8 +79,9 @@ func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 	hc.Timeout = 0
 	hc.CheckRedirect = t.checkRedirect
 	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { t.dialing.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { t.connected.Store(true) },
+		GetConn:           t.getConn,
+		GotConn:           func(httptrace.GotConnInfo) { t.connected.Store(true) },
+		TLSHandshakeStart: func() { t.handshake.Store(true) },
 	}))
 	t.makeInterruptible(req)
 	resp, err := hc.Do(req)
@@ -82,7 +89,7 @@ func (t *Trip) Do(req *http.Request) (*http.Response, error) {
 		err = u.Err
 	}
 	if err != nil {
-		err = redact.Transport(err)
+		err = redact.Transport(t.refusedByProxy(err))
 	}
 	return resp, err
 }
@@ -109,11 +116,43 @@ func (t *Trip) makeInterruptible(req *http.Request) {
 func (t *Trip) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.requests++
 	t.last = nil
+	t.target.Store(req.URL)
+	t.connected.Store(false)
+	t.proxied.Store(false)
+	t.handshake.Store(false)
 	resp, err := t.transport().RoundTrip(req)
 	if err == nil {
 		t.last = resp
 	}
 	return resp, err
+}
+
+// getConn is called when the transport looks for a connection to addr, with a host and a
+// port: those of the server or of a proxy.
+func (t *Trip) getConn(addr string) {
+	t.dialing.Store(true)
+	target := t.target.Load()
+	t.proxied.Store(addr != net.JoinHostPort(target.Hostname(), port(target)))
+}
+
+// refusedByProxy returns an error that tells so if a proxy has refused to connect to the
+// server, and err otherwise. The error of net/http for that is only the text of the status
+// line, of which those of the standard are shown.
+func (t *Trip) refusedByProxy(err error) error {
+	if reflect.TypeOf(err) != reflect.TypeOf(io.EOF) || !t.proxied.Load() || t.connected.Load() || t.target.Load().Scheme != "https" {
+		return err
+	}
+	for code := 300; code < 600; code++ {
+		if text := http.StatusText(code); text != "" && strings.EqualFold(text, err.Error()) {
+			return redact.Safe(fmt.Sprintf("the proxy refused: %d %s", code, text))
+		}
+	}
+	transport, ok := t.transport().(*http.Transport)
+	if !ok || t.handshake.Load() || transport.OnProxyConnectResponse != nil || transport.GetProxyConnectHeader != nil ||
+		redact.Words(err) != "" {
+		return err // of a function of the caller, or of another kind
+	}
+	return redact.Safe("the proxy refused the connection")
 }
 
 func (t *Trip) transport() http.RoundTripper {
@@ -203,13 +242,15 @@ func removeSecrets(req *http.Request) {
 
 // origin returns the scheme, host and port of u.
 func origin(u *url.URL) string {
-	port := u.Port()
-	if port == "" && u.Scheme == "http" {
-		port = "80"
-	} else if port == "" {
-		port = "443"
+	return u.Scheme + "://" + lowerASCII(u.Hostname()) + ":" + port(u)
+}
+
+// port returns the port of u, or that of its scheme.
+func port(u *url.URL) string {
+	if u.Port() == "" && u.Scheme == "http" {
+		return "80"
 	}
-	return u.Scheme + "://" + lowerASCII(u.Hostname()) + ":" + port
+	return cmp.Or(u.Port(), "443")
 }
 
 // lowerASCII returns s with its ASCII letters in lower case. Other letters stay: folding

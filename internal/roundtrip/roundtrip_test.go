@@ -1,8 +1,10 @@
 package roundtrip
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -76,6 +78,68 @@ func TestUnsent(t *testing.T) {
 	trip, _, err = send(t, transport)
 	require.Error(t, err)
 	require.False(t, trip.Unsent(), "it had a connection")
+}
+
+// The error of net/http for a CONNECT that a proxy refuses is only the text of the status.
+func TestRefusedByProxy(t *testing.T) {
+	words := errors.New("Secret")
+	for _, tt := range []struct {
+		status string // of the response to CONNECT
+		set    func(*http.Transport)
+		wrap   bool
+		want   string
+	}{
+		{status: "403 Forbidden", want: "the proxy refused: 403 Forbidden"},
+		{status: "407 Proxy Authentication Required", want: "the proxy refused: 407 Proxy Authentication Required"},
+		{status: "403 Forbidden", wrap: true, want: "the proxy refused: 403 Forbidden"},
+		{status: "403 secret", want: "the proxy refused the connection"},
+		{status: "secret", want: `malformed HTTP status code "..."`},
+		{status: "", want: "unexpected EOF"},
+		{
+			status: "403 Forbidden", want: "Secret",
+			set: func(tr *http.Transport) {
+				tr.OnProxyConnectResponse = func(context.Context, *url.URL, *http.Request, *http.Response) error { return words }
+			},
+		},
+		{
+			status: "403 Forbidden", want: "Secret",
+			set: func(tr *http.Transport) {
+				tr.GetProxyConnectHeader = func(context.Context, *url.URL, string) (http.Header, error) { return nil, words }
+			},
+		},
+		{
+			want: "proxyconnect tcp: Forbidden",
+			set: func(tr *http.Transport) {
+				tr.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("Forbidden") }
+			},
+		},
+	} {
+		transport := &http.Transport{
+			Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:3128"}),
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				client, proxy := net.Pipe()
+				go func() {
+					_, _ = http.ReadRequest(bufio.NewReader(proxy)) // CONNECT
+					if tt.status != "" {
+						_, _ = io.WriteString(proxy, "HTTP/1.1 "+tt.status+"\r\n\r\n")
+					}
+					proxy.Close()
+				}()
+				return client, nil
+			},
+		}
+		if tt.set != nil {
+			tt.set(transport)
+		}
+		hc := &http.Client{Transport: transport}
+		if tt.wrap {
+			hc.Transport = roundTripper(transport.RoundTrip)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://a.test/?secret", strings.NewReader("{}"))
+		require.NoError(t, err)
+		_, err = New(hc).Do(req)
+		require.EqualError(t, err, tt.want)
+	}
 }
 
 func TestEndsReadsOnlyOverHTTP1(t *testing.T) {
