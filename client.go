@@ -293,12 +293,13 @@ func (c *conn) do(req *http.Request, id string) *outcome {
 	}
 	idempotent := request.IsIdempotent(req.Method)
 	hasKey := request.HasIdempotencyKey(req.Header)
-	resp, err := trip.Do(req)
+	resp, err := trip.Do(req, c.cancel)
 	c.pooled = trip.Pooled()
 	c.stopTimer()
+	c.settled = context.Cause(c.ctx) == roundtrip.ErrNoConnLasts
 	var o *outcome
 	switch {
-	case c.ctx.Err() != nil:
+	case c.cause() != nil:
 		if resp != nil {
 			resp.Body.Close()
 		}

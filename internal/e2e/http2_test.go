@@ -126,6 +126,26 @@ func h2Client(t *testing.T) sse.Option {
 	return sse.WithHTTPClient(&http.Client{Transport: transport})
 }
 
+// A server that ends each connection before it processes the request ends an attempt:
+// net/http retries without a wait and without an end.
+func TestGoAwayOnEachConnectionEndsTheAttempt(t *testing.T) {
+	srv := newH2Server(t, h2Response{func(uint32) string { return goAway(0, noError) }, true})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.url, strings.NewReader("{}"))
+	require.NoError(t, err)
+	_, err = sse.Fetch(req, h2Client(t), withoutWaits)
+	require.EqualError(t, err, "sse: POST "+srv.url+": the server ended each of 5 new connections before its response")
+	require.True(t, sse.Retryable(err))
+	require.False(t, sse.NotSent(err))
+	require.LessOrEqual(t, srv.requests.Load(), int64(6))
+
+	srv.requests.Store(0)
+	req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, srv.url, nil)
+	require.NoError(t, err)
+	_, err = sse.Fetch(req, h2Client(t), withoutWaits)
+	require.ErrorContains(t, err, "sse: gave up after 2 retries: GET "+srv.url+": the server ended each of 5 new connections")
+	require.LessOrEqual(t, srv.requests.Load(), int64(18))
+}
+
 // GOAWAY and RST_STREAM truncate a response that has begun. A request without a response
 // is sent again only if the server has not processed it.
 func TestGoAwayAndStreamResets(t *testing.T) {

@@ -4,6 +4,7 @@ package roundtrip
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +35,16 @@ type Trip struct {
 	connected atomic.Bool             // and got one
 	proxied   atomic.Bool             // it looked for one to a proxy
 	handshake atomic.Bool             // a TLS handshake has begun
+	conns     atomic.Int32            // new connections for the last request
 }
+
+// maxConns is the number of new connections that net/http may use for one request. It
+// retries without a wait, and without an end if an HTTP/2 server sends GOAWAY on each.
+const maxConns = 5
+
+// ErrNoConnLasts reports that a server has ended maxConns connections without processing
+// the request.
+var ErrNoConnLasts error = redact.Safe(fmt.Sprintf("the server ended each of %d new connections before its response", maxConns))
 
 // New returns a Trip for a request to be sent with a copy of hc, nil meaning
 // [http.DefaultClient].
@@ -72,21 +82,36 @@ func (t *Trip) OwnConnection(pooled bool) {
 // since it would include the body. Headers that may be secret do not follow a redirect
 // to another origin. The error is without the *url.Error around it, which shows the query,
 // and what net/http says in it is redacted. What other functions of the caller say is not.
-func (t *Trip) Do(req *http.Request) (*http.Response, error) {
+//
+// It calls cancel with [ErrNoConnLasts] to end the request if net/http sends it over one
+// connection after the other. cancel must end its context.
+func (t *Trip) Do(req *http.Request, cancel context.CancelCauseFunc) (*http.Response, error) {
 	hc := t.client
 	req.Close = req.Close || t.askToClose
 	hc.Transport = t
 	hc.Timeout = 0
 	hc.CheckRedirect = t.checkRedirect
 	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn:           t.getConn,
-		GotConn:           func(httptrace.GotConnInfo) { t.connected.Store(true) },
+		GetConn: t.getConn,
+		GotConn: func(info httptrace.GotConnInfo) {
+			t.connected.Store(true)
+			if t.isOfNetHTTP() && !info.Reused && t.conns.Add(1) > maxConns {
+				cancel(ErrNoConnLasts)
+			}
+		},
 		TLSHandshakeStart: func() { t.handshake.Store(true) },
 	}))
 	t.makeInterruptible(req)
 	resp, err := hc.Do(req)
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
+	}
+	if context.Cause(req.Context()) == ErrNoConnLasts {
+		if resp != nil {
+			resp.Body.Close()
+		}
+		t.last = nil
+		return nil, ErrNoConnLasts
 	}
 	if err != nil {
 		err = redact.Transport(t.refusedByProxy(err))
@@ -120,6 +145,7 @@ func (t *Trip) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.connected.Store(false)
 	t.proxied.Store(false)
 	t.handshake.Store(false)
+	t.conns.Store(0)
 	resp, err := t.transport().RoundTrip(req)
 	if err == nil {
 		t.last = resp

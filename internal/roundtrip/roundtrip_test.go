@@ -52,7 +52,7 @@ func send(t *testing.T, rt http.RoundTripper) (*Trip, *http.Response, error) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://a.test/?secret", strings.NewReader("{}"))
 	require.NoError(t, err)
 	trip := New(&http.Client{Transport: rt})
-	resp, err := trip.Do(req)
+	resp, err := trip.Do(req, nil)
 	return trip, resp, err
 }
 
@@ -137,7 +137,7 @@ func TestRefusedByProxy(t *testing.T) {
 		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://a.test/?secret", strings.NewReader("{}"))
 		require.NoError(t, err)
-		_, err = New(hc).Do(req)
+		_, err = New(hc).Do(req, nil)
 		require.EqualError(t, err, tt.want)
 	}
 }
@@ -179,7 +179,7 @@ func TestRedirectsLeaveSecretsBehind(t *testing.T) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://a.test/?secret", nil)
 	require.NoError(t, err)
 	req.Header = http.Header{"X-Api-Key": {"k"}, "Accept": {"text/event-stream"}, "Last-Event-Id": {"7"}, "Cookie": {"c"}}
-	resp, err := trip.Do(req)
+	resp, err := trip.Do(req, nil)
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.True(t, trip.LeftOrigin())
