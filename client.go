@@ -369,7 +369,7 @@ func (c *conn) accept(resp *http.Response, src io.Reader, b body.Body) *outcome 
 		return &outcome{kind: noContent}
 	}
 	c.startTimer(c.bodyTimeout())
-	text := body.NewRecorder(body.Decode(c.src, resp.Header))
+	text := body.NewRecorder(body.Decode(body.While(c.ctx, c.src), resp.Header))
 	view := *resp
 	view.Body = text
 	err := c.cfg.check(&view)
@@ -541,7 +541,7 @@ func (c *conn) drain() {
 	c.startTimer(drainTime)
 	// A Read of a Detached may be abandoned, so it must not get the shared buffer that
 	// io.Discard reads into. The result does not matter: the stream is complete.
-	_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(c.src, drainSize), make([]byte, 4<<10))
+	_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(body.While(c.ctx, c.src), drainSize), make([]byte, 4<<10))
 }
 
 // close ends the attempt and releases the response. Closing again does no harm.

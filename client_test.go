@@ -3,6 +3,7 @@ package sse_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -795,6 +796,60 @@ func TestRefusedBody(t *testing.T) {
 			require.Equal(t, tt.stream, strings.HasSuffix(err.Error(), stream), "%v", err)
 		})
 	}
+}
+
+// The body of a round tripper may ignore Close and have no end.
+func TestBodyWithoutEnd(t *testing.T) {
+	for name, body := range map[string]readerFunc{
+		"nothing":            func([]byte) (int, error) { return 0, nil },
+		"slow":               func(b []byte) (int, error) { time.Sleep(time.Second); return copy(b, "x"), nil },
+		"empty gzip members": readMembers,
+	} {
+		for what, resp := range map[string]*http.Response{
+			"refused":   {StatusCode: 500, Header: http.Header{"Content-Type": {"application/json"}}},
+			"checked":   {StatusCode: 200},
+			"completed": {StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}},
+		} {
+			in(t, what+", "+name, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://server.test/", nil)
+				require.NoError(t, err)
+				resp := *resp
+				resp.Request = req
+				if resp.Header == nil {
+					resp.Header = make(http.Header)
+				}
+				src := io.Reader(body)
+				if name == "empty gzip members" {
+					resp.Header.Set("Content-Encoding", "gzip")
+				}
+				if what == "completed" && resp.Header.Get("Content-Encoding") == "" {
+					src = io.MultiReader(strings.NewReader("data: [DONE]\n\n"), body)
+				}
+				resp.Body = io.NopCloser(src)
+				hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return &resp, nil })}
+				opts := []sse.Option{sse.WithHTTPClient(hc), doneEvent, sse.WithMaxRetries(0)}
+				if what == "checked" {
+					opts = append(opts, sse.WithResponseCheck(func(r *http.Response) error {
+						_, err := io.ReadAll(r.Body)
+						return cmp.Or(err, errInBand)
+					}))
+				}
+				start := time.Now()
+				_, _ = read(sse.Fetch(req, opts...))
+				require.LessOrEqual(t, time.Since(start), 3*time.Minute)
+			})
+		}
+	}
+}
+
+// readMembers is a body of empty gzip members without end.
+var readMembers readerFunc = func(b []byte) (int, error) {
+	var zipped bytes.Buffer
+	_ = gzip.NewWriter(&zipped).Close()
+	time.Sleep(time.Second)
+	return copy(b, zipped.Bytes()), nil
 }
 
 func TestCheckResponse(t *testing.T) {

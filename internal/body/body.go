@@ -66,6 +66,34 @@ func (g *gzipReader) nextMember() (err error) {
 	return err
 }
 
+// While returns a reader of src that ends with ctx, also if a Read of src does not: a body
+// may ignore Close and bring bytes without end. It gives up after 100 consecutive reads
+// without a byte or an error.
+func While(ctx context.Context, src io.Reader) io.Reader { return &while{ctx: ctx, src: src} }
+
+type while struct {
+	ctx   context.Context
+	src   io.Reader
+	empty int // consecutive reads
+}
+
+func (w *while) Read(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := w.src.Read(b)
+	if n > 0 || err != nil || len(b) == 0 {
+		w.empty = 0
+		return n, err
+	}
+	if w.empty++; w.empty == maxEmpty {
+		return 0, io.ErrNoProgress
+	}
+	return 0, nil
+}
+
+const maxEmpty = 100
+
 // A Recorder is the body of a refused response. It keeps what is read from it.
 type Recorder struct {
 	src  io.Reader
@@ -281,9 +309,18 @@ func (o *Owned) Interrupt() { time.AfterFunc(lastResort, o.closeOnce) }
 // first, which is certain when a Read has returned an error.
 func (o *Owned) Close() {
 	timer := time.AfterFunc(lastResort, o.closeOnce)
-	_, _ = io.Copy(io.Discard, o.body)
+	_, _ = io.Copy(io.Discard, untilClosed{&o.closer}) // some bodies have no end although closed
 	timer.Stop()
 	o.closeOnce()
+}
+
+type untilClosed struct{ *closer }
+
+func (c untilClosed) Read(b []byte) (int, error) {
+	if c.closed.Load() {
+		return 0, io.EOF
+	}
+	return c.body.Read(b)
 }
 
 // A Detached is the body of a response that was requested elsewhere, so that only Close

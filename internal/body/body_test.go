@@ -182,6 +182,45 @@ func TestOwnedIsClosedAfterItsReadHasEnded(t *testing.T) {
 }
 
 // A round tripper may have dropped the context. Then Close must come beside the Read.
+func TestOwnedStopsReadingABodyWithoutEnd(t *testing.T) {
+	for name, read := range map[string]readFunc{
+		"bytes":   func(b []byte) (int, error) { time.Sleep(time.Millisecond); return len(b), nil },
+		"nothing": func([]byte) (int, error) { time.Sleep(time.Millisecond); return 0, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				NewOwned(io.NopCloser(read)).Close()
+				require.InDelta(t, lastResort, time.Since(start), float64(2*time.Millisecond))
+			})
+		})
+	}
+}
+
+func TestWhileEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		text, err := io.ReadAll(While(ctx, readFunc(func(b []byte) (int, error) {
+			time.Sleep(300 * time.Millisecond)
+			return copy(b, "x"), nil
+		})))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, "xxxx", string(text))
+		require.Equal(t, 1200*time.Millisecond, time.Since(start))
+
+		reads := 0
+		empty := func([]byte) (int, error) { reads++; return 0, nil }
+		_, err = io.ReadAll(While(t.Context(), readFunc(empty)))
+		require.ErrorIs(t, err, io.ErrNoProgress)
+		require.Equal(t, 100, reads)
+		text, err = io.ReadAll(While(t.Context(), io.MultiReader(strings.NewReader("a"), iotest.OneByteReader(strings.NewReader("b")))))
+		require.NoError(t, err)
+		require.Equal(t, "ab", string(text))
+	})
+}
+
 func TestOwnedClosesABodyThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
