@@ -377,9 +377,9 @@ func Retryable(err error) bool {
 }
 
 // NotSent reports whether it is certain that no server received any attempt of the call
-// that returned err. It can return false if none did, as behind a round tripper that is not
-// an [*http.Transport] and may have sent the request elsewhere before: see [Retryable] for the question
-// whether another call makes sense.
+// that returned err. It can return false if none did, as behind a round tripper that may
+// have sent the request elsewhere before: see [Retryable] for the question whether another
+// call makes sense.
 func NotSent(err error) bool {
 	v, _ := judge(err)
 	return v.notSent

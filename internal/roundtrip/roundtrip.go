@@ -36,6 +36,9 @@ type Trip struct {
 	proxied   atomic.Bool             // it looked for one to a proxy
 	handshake atomic.Bool             // a TLS handshake has begun
 	conns     atomic.Int32            // new connections for the last request
+
+	watched bool        // a round tripper that is not of net/http got a body that tells
+	used    atomic.Bool // whether it was used
 }
 
 // maxConns is the number of new connections that net/http may use for one request. It
@@ -146,11 +149,39 @@ func (t *Trip) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.proxied.Store(false)
 	t.handshake.Store(false)
 	t.conns.Store(0)
-	resp, err := t.transport().RoundTrip(req)
+	resp, err := t.transport().RoundTrip(t.watch(req))
 	if err == nil {
 		t.last = resp
 	}
 	return resp, err
+}
+
+// watch returns req with a body that tells whether it was used, if a round tripper that is
+// not of net/http gets it.
+func (t *Trip) watch(req *http.Request) *http.Request {
+	if t.isOfNetHTTP() || req.Body == nil || req.Body == http.NoBody {
+		return req
+	}
+	t.watched = true
+	r := *req
+	r.Body = &watchedBody{req.Body, &t.used}
+	if req.GetBody != nil {
+		r.GetBody = func() (io.ReadCloser, error) {
+			t.used.Store(true)
+			return req.GetBody()
+		}
+	}
+	return &r
+}
+
+type watchedBody struct {
+	io.ReadCloser
+	used *atomic.Bool
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.used.Store(true)
+	return b.ReadCloser.Read(p)
 }
 
 // getConn is called when the transport looks for a connection to addr, with a host and a
@@ -204,9 +235,11 @@ func (t *Trip) EndsReads(resp *http.Response) bool {
 
 // Unsent reports whether the request certainly did not reach a server. The proof is that
 // the transport of net/http looked for a connection and got none. Another round tripper may
-// have sent the request elsewhere before, whatever its error is.
+// have sent the request elsewhere before, whatever its error is, unless the request has a
+// body that it has not used.
 func (t *Trip) Unsent() bool {
-	return t.isOfNetHTTP() && t.dialing.Load() && !t.connected.Load() && t.requests == 1
+	return t.dialing.Load() && !t.connected.Load() && t.requests == 1 &&
+		(t.isOfNetHTTP() || t.watched && !t.used.Load())
 }
 
 // Pooled reports whether the transport has looked for a connection in a pool, as net/http

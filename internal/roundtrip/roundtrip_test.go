@@ -56,8 +56,8 @@ func send(t *testing.T, rt http.RoundTripper) (*Trip, *http.Response, error) {
 	return trip, resp, err
 }
 
-// Only the transport of net/http that looked for a connection and got none proves that
-// nothing was sent.
+// A transport that looked for a connection and got none proves that nothing was sent, if it
+// is that of net/http or has not used the body.
 func TestUnsent(t *testing.T) {
 	refused := errors.New("refused")
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused }}
@@ -68,7 +68,25 @@ func TestUnsent(t *testing.T) {
 
 	trip, _, err = send(t, roundTripper(transport.RoundTrip))
 	require.Equal(t, refused, err)
-	require.False(t, trip.Unsent(), "the round tripper may have sent it before")
+	require.True(t, trip.Unsent(), "the round tripper has not used the body")
+
+	for name, use := range map[string]func(*http.Request) error{
+		"Read":    func(r *http.Request) error { _, err := r.Body.Read(make([]byte, 1)); return err },
+		"GetBody": func(r *http.Request) error { _, err := r.GetBody(); return err },
+	} {
+		trip, _, err = send(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+			require.NoError(t, use(r))
+			return transport.RoundTrip(r)
+		}))
+		require.Equal(t, refused, err)
+		require.False(t, trip.Unsent(), "%s: the round tripper may have sent it before", name)
+	}
+	get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://a.test/", nil)
+	require.NoError(t, err)
+	trip = New(&http.Client{Transport: roundTripper(transport.RoundTrip)})
+	_, err = trip.Do(get, nil)
+	require.Equal(t, refused, err)
+	require.False(t, trip.Unsent(), "without a body, nothing tells")
 
 	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
