@@ -28,13 +28,13 @@
 //	500, 502, 503, 504, 52x, 530, 598, 599, or no response (ErrOpenTimeout)  retry, twice, if (3) (2)  retry
 //	any other status, or not text/event-stream                               *ResponseError            *ResponseError
 //	204                                                                      clean end (4)             clean end
-//	completion event (WithDone, WithTerminator)                              clean end                 clean end
+//	completed: WithDone, WithTerminator, or an end after WithCompleteAfter   clean end                 clean end
 //	body ends between events                                                 clean end (5)             reconnect
 //	body ends in the middle of an event                                      *TruncatedError           reconnect
 //	body breaks off                                                          *TruncatedError           reconnect
 //	idle or event timeout                                                    its error                 reconnect
 //	event over the limit                                                     ErrEventTooLarge          ErrEventTooLarge
-//	error event (WithEventError)                                             *EventError               *EventError
+//	error event or text (WithEventError, WithIgnoredError)                   *EventError               *EventError
 //	context done                                                             context.Cause             context.Cause
 //	Close                                                                    ErrClosed (6)             ErrClosed (6)
 //
@@ -43,8 +43,8 @@
 // TRACE, PUT, DELETE, QUERY, or an Idempotency-Key or X-Idempotency-Key: others may have
 // been processed. (4) After a break, its error: with [WithResume], Fetch reconnects as
 // Subscribe does, but twice at most without progress. (4, 5) A [*TruncatedError] without the
-// event of WithDone or WithTerminator. (5) Also with text outside any field and no event.
-// (6) If it interrupted something.
+// event of these three options, if one is given. (5) Also with text outside any field and no
+// event; with WithCompleteAfter, no event after it. (6) If it interrupted something.
 //
 // # Waits, limits and errors
 //
@@ -408,6 +408,9 @@ func (c *conn) refuse(resp *http.Response, text *body.Recorder, err error) *outc
 	refusal.coding = err == nil
 	if _, ok := err.(*ResponseError); !ok {
 		refusal.Err = err
+	}
+	if err != nil && refusal.Err == nil && c.cfg.readRefusal != nil {
+		refusal.Err = c.cfg.readRefusal(resp.StatusCode, refusal.Body)
 	}
 	refusal.stream = looksLikeStream && resp.StatusCode/100 == 2 && refusal.Err == nil && isDecodable(resp.Header)
 	return &outcome{kind: kindOfStatus(resp.StatusCode), err: refusal}

@@ -1598,6 +1598,7 @@ var (
 	_ func(*sse.Parser) (time.Duration, bool)                  = (*sse.Parser).Retry
 	_ func(*sse.Parser) error                                  = (*sse.Parser).Err
 	_ func(*sse.Parser) iter.Seq2[sse.Event, error]            = (*sse.Parser).Events
+	_ func([]byte, sse.Event) ([]byte, error)                  = sse.AppendEvent
 	_ func(...sse.Option) *sse.Client                          = sse.NewClient
 	_ func(*http.Request, ...sse.Option) (*sse.Stream, error)  = sse.Fetch
 	_ func(*http.Request, ...sse.Option) (*sse.Stream, error)  = sse.Subscribe
@@ -1608,6 +1609,7 @@ var (
 	_ func(*sse.Stream) sse.Event                              = (*sse.Stream).Event
 	_ func(*sse.Stream) []byte                                 = (*sse.Stream).Data
 	_ func(*sse.Stream) string                                 = (*sse.Stream).Type
+	_ func(*sse.Stream) (time.Duration, bool)                  = (*sse.Stream).Retry
 	_ func(*sse.Stream) string                                 = (*sse.Stream).LastEventID
 	_ func(*sse.Stream) error                                  = (*sse.Stream).Err
 	_ func(*sse.Stream) iter.Seq2[sse.Event, error]            = (*sse.Stream).Events
@@ -1615,6 +1617,9 @@ var (
 	_ func(*sse.Stream)                                        = (*sse.Stream).Reconnect
 	_ func(*sse.Stream) error                                  = (*sse.Stream).Close
 	_ func(sse.Source) iter.Seq2[struct{}, error]              = sse.Decode[struct{}]
+	_ iter.Seq2[int, error]                                    = sse.DecodeFunc(sse.Source(nil), func([]byte) (int, error) { return 0, nil })
+	_ func(sse.Source) string                                  = sse.Source.Type
+	_ func(...sse.Option) sse.Option                           = sse.JoinOptions
 	_ func(*http.Response) error                               = sse.CheckResponse
 	_ func(error) bool                                         = sse.NotSent
 	_ func(error) bool                                         = sse.Retryable
@@ -1637,7 +1642,9 @@ var (
 		sse.WithResponseCheck(func(*http.Response) error { return nil }),
 		sse.WithDone("a", "b"),
 		sse.WithTerminator(func(sse.Event) bool { return false }),
+		sse.WithCompleteAfter(func(sse.Event) bool { return false }),
 		sse.WithEventError(func(sse.Event) error { return nil }),
+		sse.WithIgnoredError(func(string) error { return nil }),
 		sse.WithTrace(&sse.Trace{
 			Request:    func(*http.Request) {},
 			Open:       func(*http.Response) {},

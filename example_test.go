@@ -1,6 +1,7 @@
 package sse_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -131,6 +132,70 @@ func ExampleDecode() {
 	// " morning"
 }
 
+// DecodeFunc decodes each event as its type requires.
+func ExampleDecodeFunc() {
+	srv := serveText("event: text\ndata: Good morning!\n\nevent: usage\ndata: {\"tokens\":3}\n\nevent: ping\ndata\n\n")
+	defer srv.Close()
+
+	stream, err := sse.Fetch(newGet(srv.URL))
+	if err != nil {
+		log.Fatal(err)
+	}
+	type usage struct{ Tokens int }
+	decode := func(data []byte) (any, error) {
+		switch stream.Type() {
+		case "text":
+			return string(data), nil // a copy: the bytes belong to the stream
+		case "usage":
+			var u usage
+			err := json.Unmarshal(data, &u)
+			return u, err
+		default:
+			return nil, nil // such as a ping
+		}
+	}
+	for v, err := range sse.DecodeFunc(stream, decode) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		switch v := v.(type) {
+		case string:
+			fmt.Println("text:", v)
+		case usage:
+			fmt.Println("tokens:", v.Tokens)
+		}
+	}
+	// Output:
+	// text: Good morning!
+	// tokens: 3
+}
+
+// A program stores the events of a stream in a file, and reads them again later.
+func ExampleAppendEvent() {
+	var file []byte
+	for _, e := range []sse.Event{
+		{Type: "greeting", Data: "hello\nworld", ID: "7"},
+		{Data: "bye"},
+	} {
+		var err error
+		if file, err = sse.AppendEvent(file, e); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Printf("%q\n", file)
+
+	for event, err := range sse.NewParser(bytes.NewReader(file)).Events() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%+q\n", event)
+	}
+	// Output:
+	// "event: greeting\nid: 7\ndata: hello\ndata: world\n\nid:\ndata: bye\n\n"
+	// {"greeting" "hello\nworld" "7"}
+	// {"message" "bye" ""}
+}
+
 // A parser reads events from any io.Reader, such as a file or a string.
 func ExampleParser() {
 	p := sse.NewParser(strings.NewReader("id: 7\nevent: greeting\ndata: hello\ndata: world\n\n"))
@@ -252,6 +317,94 @@ func ExampleWithEventError() {
 	// Output:
 	// Good <nil>
 	// the server reported: overloaded
+}
+
+// Some gateways report their own error outside of any event, here as JSON with many lines.
+func ExampleWithIgnoredError() {
+	srv := serveText("data: Good\n\n{\n  \"error\": {\n    \"message\": \"overloaded\"\n  }\n}\n")
+	defer srv.Close()
+
+	stream, err := sse.Fetch(newGet(srv.URL), sse.WithIgnoredError(func(text string) error {
+		var v struct{ Error struct{ Message string } }
+		if json.Unmarshal([]byte(text), &v) == nil && v.Error.Message != "" {
+			return errors.New(v.Error.Message)
+		}
+		return nil
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range stream.Events() {
+		if reported, ok := errors.AsType[*sse.EventError](err); ok {
+			fmt.Println("the gateway reported:", reported.Err)
+		} else {
+			fmt.Println(event.Data, err)
+		}
+	}
+	// Output:
+	// Good <nil>
+	// the gateway reported: overloaded
+}
+
+// A server reports the progress of a job, and then its result. A stream without the result
+// is truncated.
+func ExampleWithTerminator() {
+	srv := serveText("event: progress\ndata: 40 %\n\nevent: result\ndata: 42\n\n")
+	defer srv.Close()
+
+	isResult := func(e sse.Event) bool { return e.Type == "result" }
+	stream, err := sse.Fetch(newGet(srv.URL), sse.WithTerminator(isResult))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range stream.Events() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(event.Type, event.Data)
+	}
+	// Output:
+	// progress 40 %
+	// result 42
+}
+
+// Some servers send the usage after the last text, and not all of them send [DONE] after
+// that. The reason to finish tells that the text is complete.
+func ExampleWithCompleteAfter() {
+	const finish = "data: {\"text\":\"morning!\",\"finish_reason\":\"stop\"}\n\n"
+	for _, rest := range []string{
+		finish + "data: {\"usage\":{\"tokens\":3}}\n\ndata: [DONE]\n\n",
+		finish + "data: {\"usage\":{\"tokens\":3}}\n\n",
+		"", // the server has failed
+	} {
+		srv := serveText("data: {\"text\":\"Good \"}\n\n" + rest)
+		isLast := func(e sse.Event) bool {
+			var chunk struct {
+				FinishReason string `json:"finish_reason"`
+			}
+			return json.Unmarshal([]byte(e.Data), &chunk) == nil && chunk.FinishReason != ""
+		}
+		stream, err := sse.Fetch(newGet(srv.URL), sse.WithDone("[DONE]"), sse.WithCompleteAfter(isLast))
+		if err != nil {
+			log.Fatal(err)
+		}
+		n := 0
+		for _, err := range stream.Events() {
+			if cut, ok := errors.AsType[*sse.TruncatedError](err); ok {
+				fmt.Println("truncated, events:", cut.Events)
+			} else {
+				n++
+			}
+		}
+		if stream.Err() == nil {
+			fmt.Println("complete, events:", n)
+		}
+		srv.Close()
+	}
+	// Output:
+	// complete, events: 3
+	// complete, events: 3
+	// truncated, events: 1
 }
 
 // The response is not an event stream. Its body contains the reason. The error message

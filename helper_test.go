@@ -61,6 +61,9 @@ var gone = Script{Answer(204)}
 // stopEvent completes a stream at an event of type stop.
 var stopEvent = sse.WithTerminator(func(e sse.Event) bool { return e.Type == "stop" })
 
+// finishEvent makes a clean end complete from an event of type finish on.
+var finishEvent = sse.WithCompleteAfter(func(e sse.Event) bool { return e.Type == "finish" })
+
 // doneEvent completes a stream at the event [DONE].
 var doneEvent = sse.WithDone("[DONE]")
 
@@ -73,6 +76,14 @@ var (
 // failOnError ends a stream at an event of type error with errInBand.
 var failOnError = sse.WithEventError(func(e sse.Event) error {
 	if e.Type == "error" {
+		return errInBand
+	}
+	return nil
+})
+
+// failOnText ends a stream at a text outside any field that has "error" with errInBand.
+var failOnText = sse.WithIgnoredError(func(text string) error {
+	if strings.Contains(text, "error") {
 		return errInBand
 	}
 	return nil
@@ -193,6 +204,14 @@ func truncatedError(t *testing.T, err error) *sse.TruncatedError {
 	cut, ok := errors.AsType[*sse.TruncatedError](err)
 	require.True(t, ok, "%v", err)
 	return cut
+}
+
+// eventError returns the EventError that err has to be.
+func eventError(t *testing.T, err error) *sse.EventError {
+	t.Helper()
+	reported, ok := errors.AsType[*sse.EventError](err)
+	require.True(t, ok, "%v", err)
+	return reported
 }
 
 // responseError returns the ResponseError that err has to be.

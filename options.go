@@ -20,8 +20,15 @@ import (
 // the options of a call override them. An invalid value is an error of the call that uses
 // it. A nil function, client, set of hooks or logger restores the default. Of options that
 // are given several times, the last one counts unless their documentation says otherwise:
-// the functions of WithPrepare, WithTrace, WithEventError and WithTerminator are all called.
+// the functions of WithPrepare, WithTrace, WithEventError, WithIgnoredError, WithTerminator
+// and WithCompleteAfter are all called.
 type Option func(*config)
+
+// JoinOptions returns opts as one option, which applies them in order.
+func JoinOptions(opts ...Option) Option {
+	opts = slices.Clone(opts)
+	return func(c *config) { c.apply(opts) }
+}
 
 type config struct {
 	// The request.
@@ -38,38 +45,56 @@ type config struct {
 
 	// Limits. A duration of 0 sets no limit.
 	openTimeout  time.Duration
+	openDefault  time.Duration // the openTimeout unless openSet
+	openSet      bool
 	idleTimeout  time.Duration
 	eventTimeout time.Duration
 	maxEventSize int
 
 	// Responses and events that end a stream.
-	check      func(*http.Response) error
-	done       []string
-	terminator []func(Event) bool
-	eventError []func(Event) error
+	check         func(*http.Response) error
+	readRefusal   func(status int, body []byte) error
+	done          []string
+	terminator    []func(Event) bool
+	completeAfter []func(Event) bool
+	reopen        []func(Event) bool // of bridge.Reopen
+	eventError    []func(Event) error
+	ignoredError  []func(string) error
 
 	// Observers.
 	trace  traces
 	logger *slog.Logger
+
+	err error // of an option that cannot be applied
 }
 
 // newConfig returns the defaults as changed by opts, in order.
 func newConfig(opts ...Option) *config {
 	c := &config{
-		openTimeout:  2 * time.Minute,
+		openDefault:  2 * time.Minute,
 		check:        CheckResponse,
 		maxEventSize: 32 << 20,
 	}
+	c.apply(opts)
+	if !c.openSet {
+		c.openTimeout = c.openDefault
+	}
+	return c
+}
+
+func (c *config) apply(opts []Option) {
 	for _, o := range opts {
 		if o != nil {
 			o(c)
 		}
 	}
-	return c
 }
 
 // validate returns an error that names the first invalid value and the valid ones.
 func (c *config) validate() error {
+	if c.err != nil {
+		return c.err
+	}
 	for _, h := range c.headers {
 		if !header.IsToken(h.Key) {
 			return fmt.Errorf("sse: WithHeader: %w", header.ErrName)
@@ -101,18 +126,22 @@ func (c *config) validate() error {
 	return nil
 }
 
-// completes reports whether an event completes the stream.
-func (c *config) completes() bool { return len(c.done) > 0 || len(c.terminator) > 0 }
+// completes reports whether the stream needs an event to be complete.
+func (c *config) completes() bool {
+	return len(c.done) > 0 || len(c.terminator) > 0 || len(c.completeAfter) > 0
+}
 
 // completion names the completion event for messages, or returns "" if there is none.
 func (c *config) completion() string {
-	switch {
-	case len(c.done) == 1 && len(c.terminator) == 0:
-		return redact.Bound(c.done[0])
-	case c.completes():
+	switch functions := len(c.terminator) + len(c.completeAfter); {
+	case !c.completes():
+		return ""
+	case len(c.done) != 1:
 		return "the completion event"
+	case functions > 0:
+		return redact.Bound(c.done[0]) + " or another completion event"
 	}
-	return ""
+	return redact.Bound(c.done[0])
 }
 
 // combine returns earlier with f at its end, or nothing if f is nil: that takes the earlier
@@ -206,7 +235,7 @@ func WithMaxRetries(n int) Option {
 // response. Some servers send the headers with the first event: allow for the time that
 // this takes. The default is 2 minutes; 0 sets no limit. The error is [ErrOpenTimeout].
 func WithOpenTimeout(d time.Duration) Option {
-	return func(c *config) { c.openTimeout = d }
+	return func(c *config) { c.openTimeout, c.openSet = d, true }
 }
 
 // WithIdleTimeout limits the time that Next waits for a byte of the body, which may be
@@ -271,6 +300,18 @@ func WithTerminator(f func(Event) bool) Option {
 	return func(c *config) { c.terminator = combine(c.terminator, f, f == nil) }
 }
 
+// WithCompleteAfter makes a clean end of the response complete the stream, from the first
+// event for which f returns true. The event is delivered, and reading continues: more
+// events may follow, such as the token counts after the last text. A connection that
+// breaks, or a response that ends in the middle of a block or after a line outside any
+// field of the standard, is truncated even so, as is a stream that ends without such an
+// event. The state belongs to the stream and outlives reconnects. WithDone and
+// WithTerminator, which complete the stream at once, can be given as well. Given several
+// times, any of the functions counts.
+func WithCompleteAfter(f func(Event) bool) Option {
+	return func(c *config) { c.completeAfter = combine(c.completeAfter, f, f == nil) }
+}
+
 // WithEventError ends the stream with an [*EventError] at the first event for which f
 // returns an error. The event is in the error and is not delivered. WithDone sees an event
 // before f does, and WithTerminator sees it afterwards. If [WithRetryPolicy] continues, the
@@ -279,6 +320,20 @@ func WithTerminator(f func(Event) bool) Option {
 // but f sees it too.
 func WithEventError(f func(Event) error) Option {
 	return func(c *config) { c.eventError = combine(c.eventError, f, f == nil) }
+}
+
+// WithIgnoredError ends the stream with an [*EventError] at the first text outside any field
+// of the standard for which f returns an error. Some servers report errors in such text: in
+// a field called error, as JSON that may have many lines, or as HTML. The Data of the event
+// in the error is the text, and its Type is empty.
+//
+// A text is consecutive lines, joined with "\n" and cut after 64 KiB; comments between them
+// do not count. f gets it once: at the blank line, field or end of the response that
+// follows, before the event of a block that the blank line ends. At the end, an unfinished
+// last line belongs to it. An invalid retry or id is a field. Given several times, all
+// functions are called in order, up to the first error. A [Parser] does not use it.
+func WithIgnoredError(f func(text string) error) Option {
+	return func(c *config) { c.ignoredError = combine(c.ignoredError, f, f == nil) }
 }
 
 // WithTrace calls the hooks of t. Given several times, the hooks of all are called in order.
@@ -317,10 +372,11 @@ type Trace struct {
 	Ignored func(line string)
 
 	// Disconnect is called when a connection has ended: with nil after completion or a
-	// clean end, and with the reason otherwise. If [WithDone] or [WithTerminator] is
-	// given, a response that ends without completion is a [*TruncatedError], as is one
-	// that ends in the middle of an event, or that has text and no event. It is not
-	// called for an attempt whose response was not accepted; see [Trace.Wait].
+	// clean end, and with the reason otherwise. If [WithDone], [WithTerminator] or
+	// [WithCompleteAfter] is given, a response that ends without completion is a
+	// [*TruncatedError], as is one that ends in the middle of an event, or that has text
+	// and no event. It is not called for an attempt whose response was not accepted; see
+	// [Trace.Wait].
 	Disconnect func(err error)
 
 	// Wait is called before the wait for the next attempt, even if its Delay is 0. The

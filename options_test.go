@@ -84,16 +84,19 @@ func TestOptionsOfClientAndCall(t *testing.T) {
 		require.Equal(t, "other.test", got.Host)
 	})
 	in(t, "nil takes the client's value back", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Data("a", "[DONE]", "b"), Send(sse.Event{Type: "error"})}))
+		srv := NewServer(t, InOrder(Script{Answer(503)}, Script{Raw("x\n"), Data("a", "[DONE]", "b"), Send(sse.Event{Type: "error"})}))
 		unwanted := func() { t.Error("an option that was taken back is in effect") }
 		c := client(srv, doneEvent, failOnError,
 			sse.WithPrepare(func(*http.Request) error { unwanted(); return nil }),
 			sse.WithRetryPolicy(func(sse.Attempt) (time.Duration, bool) { unwanted(); return 0, false }),
 			sse.WithTerminator(func(sse.Event) bool { unwanted(); return true }),
+			sse.WithCompleteAfter(func(sse.Event) bool { unwanted(); return false }),
+			sse.WithIgnoredError(func(string) error { unwanted(); return errInBand }),
 			sse.WithResume(func(context.Context, sse.Attempt) (*http.Request, error) { unwanted(); return nil, nil }),
 			sse.WithTrace(&sse.Trace{Request: func(*http.Request) { unwanted() }}))
 		got, err := read(c.Fetch(srv.Get("/"), nil, sse.WithDone(), sse.WithEventError(nil), sse.WithPrepare(nil),
-			sse.WithRetryPolicy(nil), sse.WithTerminator(nil), sse.WithResume(nil), sse.WithTrace(nil), sse.WithLogger(nil)))
+			sse.WithRetryPolicy(nil), sse.WithTerminator(nil), sse.WithCompleteAfter(nil), sse.WithIgnoredError(nil),
+			sse.WithResume(nil), sse.WithTrace(nil), sse.WithLogger(nil)))
 		require.NoError(t, err)
 		require.Equal(t, []string{"a", "[DONE]", "b", ""}, got)
 	})
@@ -188,21 +191,63 @@ func TestOptionsCombine(t *testing.T) {
 		_, err := read(client(srv, terminator("x")).Fetch(srv.Get("/"), terminator("y")))
 		truncatedError(t, err)
 	})
+	in(t, "WithCompleteAfter, any of them", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "b")}))
+		after := func(data string) sse.Option {
+			return sse.WithCompleteAfter(func(e sse.Event) bool { return e.Data == data })
+		}
+		for _, pair := range [][2]string{{"b", "c"}, {"c", "b"}, {"a", "b"}} {
+			got, err := read(client(srv, after(pair[0])).Fetch(srv.Get("/"), after(pair[1])))
+			require.NoError(t, err)
+			require.Equal(t, []string{"a", "b"}, got)
+		}
+		_, err := read(client(srv, after("x")).Fetch(srv.Get("/"), after("y")))
+		truncatedError(t, err)
+	})
+	in(t, "WithIgnoredError, up to the first error", func(t *testing.T) {
+		asked = nil
+		srv := NewServer(t, InOrder(Script{Raw("a\n\nb\n\nc\n")}))
+		a, b := twice(func(name string) sse.Option {
+			return sse.WithIgnoredError(func(text string) error {
+				ask(name + " " + text)
+				if text == "b" && name == "call" || text == "c" {
+					return errors.New(name)
+				}
+				return nil
+			})
+		})
+		_, err := read(client(srv, a).Fetch(srv.Get("/"), b))
+		require.EqualError(t, err, "sse: GET http://server.test/: error event: call")
+		require.Equal(t, []string{"client a", "call a", "client b", "call b"}, asked)
+
+		srv = NewServer(t, InOrder(Script{Raw("c")}))
+		asked = nil
+		_, err = read(client(srv, a).Fetch(srv.Get("/"), b))
+		require.EqualError(t, err, "sse: GET http://server.test/: error event: client")
+		require.Equal(t, []string{"client c"}, asked)
+	})
 	in(t, "nil takes back the earlier ones and not the later ones", func(t *testing.T) {
 		asked = nil
-		srv := NewServer(t, InOrder(Script{Data("a")}))
+		srv := NewServer(t, InOrder(Script{Raw("x\n"), Data("a")}))
 		options := func(name string) []sse.Option {
 			return []sse.Option{
 				sse.WithPrepare(func(*http.Request) error { ask(name + " prepare"); return nil }),
 				sse.WithTrace(&sse.Trace{Open: func(*http.Response) { ask(name + " open") }}),
 				sse.WithEventError(func(sse.Event) error { ask(name + " event error"); return nil }),
 				sse.WithTerminator(func(sse.Event) bool { ask(name + " terminator"); return true }),
+				sse.WithCompleteAfter(func(sse.Event) bool { ask(name + " complete after"); return true }),
+				sse.WithIgnoredError(func(string) error { ask(name + " ignored error"); return nil }),
 			}
 		}
-		none := []sse.Option{sse.WithPrepare(nil), sse.WithTrace(nil), sse.WithEventError(nil), sse.WithTerminator(nil)}
+		none := []sse.Option{
+			sse.WithPrepare(nil), sse.WithTrace(nil), sse.WithEventError(nil), sse.WithTerminator(nil),
+			sse.WithCompleteAfter(nil), sse.WithIgnoredError(nil),
+		}
 		_, err := read(client(srv, options("client")...).Fetch(srv.Get("/"), append(none, options("call")...)...))
 		require.NoError(t, err)
-		require.Equal(t, []string{"call prepare", "call open", "call event error", "call terminator"}, asked)
+		require.Equal(t, []string{
+			"call prepare", "call open", "call ignored error", "call event error", "call terminator", "call complete after",
+		}, asked)
 	})
 	in(t, "calls do not share what is theirs", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a")}))
@@ -213,6 +258,56 @@ func TestOptionsCombine(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []string{name}, asked)
 		}
+	})
+}
+
+// JoinOptions applies its options where it is given, in their order.
+func TestJoinOptions(t *testing.T) {
+	header := func(value string) sse.Option { return sse.WithHeader("X-Joined", value) }
+	sent := func(t *testing.T, client, call []sse.Option) string {
+		t.Helper()
+		srv := NewServer(t, InOrder(gone))
+		_, err := read(sse.NewClient(append([]sse.Option{sse.WithHTTPClient(srv.Client())}, client...)...).Fetch(srv.Get("/"), call...))
+		require.NoError(t, err)
+		return srv.Requests()[0].Header.Get("X-Joined")
+	}
+	in(t, "in order", func(t *testing.T) {
+		joined := sse.JoinOptions(header("a"), header("b"))
+		require.Equal(t, "b", sent(t, nil, []sse.Option{joined}))
+		require.Equal(t, "c", sent(t, nil, []sse.Option{joined, header("c")}))
+		require.Equal(t, "b", sent(t, nil, []sse.Option{header("c"), joined}))
+		require.Equal(t, "b", sent(t, []sse.Option{header("c")}, []sse.Option{joined}))
+		require.Equal(t, "c", sent(t, []sse.Option{joined}, []sse.Option{header("c")}))
+		require.Equal(t, "c", sent(t, nil, []sse.Option{sse.JoinOptions(joined, sse.JoinOptions(header("c")))}))
+	})
+	in(t, "empty and nil", func(t *testing.T) {
+		empty := []sse.Option{sse.JoinOptions(), sse.JoinOptions(nil), sse.JoinOptions(nil, nil, sse.JoinOptions())}
+		require.Equal(t, "a", sent(t, []sse.Option{header("a")}, empty))
+		require.Equal(t, "a", sent(t, nil, []sse.Option{sse.JoinOptions(nil, header("a"), nil)}))
+	})
+	in(t, "does not share the slice of the caller", func(t *testing.T) {
+		opts := []sse.Option{header("a")}
+		joined := sse.JoinOptions(opts...)
+		opts[0] = header("b")
+		require.Equal(t, "a", sent(t, nil, []sse.Option{joined}))
+	})
+	in(t, "several clients do not share what is theirs", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a")}))
+		var asked []string
+		ask := func(name string) sse.Option {
+			return sse.WithEventError(func(sse.Event) error { asked = append(asked, name); return nil })
+		}
+		joined := sse.JoinOptions(sse.WithHTTPClient(srv.Client()), ask("joined"), ask("joined"), ask("joined"))
+		for _, name := range []string{"first", "second"} {
+			asked = nil
+			_, err := read(sse.NewClient(joined, ask(name)).Fetch(srv.Get("/")))
+			require.NoError(t, err)
+			require.Equal(t, []string{"joined", "joined", "joined", name}, asked)
+		}
+	})
+	in(t, "an invalid option", func(t *testing.T) {
+		_, err := sse.Fetch(newGet("http://server.test/"), sse.JoinOptions(sse.WithMaxRetries(-1)))
+		require.EqualError(t, err, "sse: WithMaxRetries: -1 is negative; give a count, or 0 for no retry")
 	})
 }
 

@@ -10,10 +10,12 @@ import (
 	"iter"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/fetchsse/sse/internal/bridge"
 	"github.com/fetchsse/sse/internal/bufpool"
 	"github.com/fetchsse/sse/internal/redact"
 	"github.com/fetchsse/sse/internal/utf8x"
@@ -24,6 +26,41 @@ type Event struct {
 	Type string // the event field, or "message" when the block names none
 	Data string // the data lines joined with "\n", no trailing newline, valid UTF-8
 	ID   string // the last event ID in force when the event was dispatched
+}
+
+// AppendEvent appends e to dst as a block of an event stream, and returns the extended
+// slice. A [Parser] reads e back from it, with "message" as the Type if that is empty. An
+// empty ID is written as well, since the ID of an event before it would otherwise stay in
+// force. If a field cannot hold a value, AppendEvent returns dst and an error: an ID or Type
+// with a line end or NUL, Data with a carriage return, or any of them with ill-formed UTF-8.
+func AppendEvent(dst []byte, e Event) ([]byte, error) {
+	for _, f := range [...]struct{ name, value, bad string }{
+		{"Type", e.Type, "\n\r\x00"}, {"ID", e.ID, "\n\r\x00"}, {"Data", e.Data, "\r"},
+	} {
+		switch i := strings.IndexAny(f.value, f.bad); {
+		case i >= 0:
+			return dst, fmt.Errorf("sse: AppendEvent: the %s has %q, which its field cannot hold", f.name, f.value[i])
+		case !utf8.ValidString(f.value):
+			return dst, fmt.Errorf("sse: AppendEvent: the %s has ill-formed UTF-8; see strings.ToValidUTF8", f.name)
+		}
+	}
+	if e.Type != "" && e.Type != "message" {
+		dst = appendField(dst, "event:", e.Type)
+	}
+	dst = appendField(dst, "id:", e.ID)
+	for line := range strings.SplitSeq(e.Data, "\n") {
+		dst = appendField(dst, "data:", line)
+	}
+	return append(dst, '\n'), nil
+}
+
+// appendField appends a line. The parser removes the space after the colon again.
+func appendField(dst []byte, name, value string) []byte {
+	dst = append(dst, name...)
+	if value != "" {
+		dst = append(append(dst, ' '), value...)
+	}
+	return append(dst, '\n')
 }
 
 // ErrEventTooLarge reports a block over the limit of [WithMaxEventSize].
@@ -49,13 +86,15 @@ type Parser struct {
 	types    typeCache
 	retry    time.Duration
 	hasRetry bool
-	retrySet bool // by this stream
 
-	ignored [][]byte // the last ignored lines of this stream
-	foreign bool     // one of all of them was not a retry or id field
+	// This stream.
+	retrySet bool     // it has set the reconnection time
+	foreign  bool     // since its last event, an ignored line was not a retry or id field
+	ignored  [][]byte // its last ignored lines
+	texts    *texts   // nil if no function wants the text of such lines
 
-	stopAtDropped bool   // next also stops at a block with a type and no data,
-	dropped       string // whose type this is
+	dropped       string // the type of the block without data at which next has stopped,
+	stopAtDropped bool   // which it does if this is set
 	iterated      bool
 }
 
@@ -98,6 +137,13 @@ type block struct {
 	id         []byte // its value
 }
 
+// A texts hands text outside any field to functions; see WithIgnoredError.
+type texts struct {
+	functions []func(string) error
+	text      []byte     // the current one
+	end       bridge.End // how a Parser that package llm reads has ended
+}
+
 const (
 	idleSize  = 512             // buffer of a stream that waits for an event
 	busySize  = bufpool.MinSize // smallest buffer of a stream whose bytes flow
@@ -107,6 +153,7 @@ const (
 	maxShown  = 1 << 10         // bytes of an ignored line that are shown
 	maxKept   = 8               // ignored lines that are kept
 	maxJoined = 1 << 10         // bytes of data that may share an allocation with the ID
+	maxText   = 64 << 10        // bytes of a text outside any field
 	maxEmpty  = 100             // consecutive reads without a byte
 )
 
@@ -138,6 +185,9 @@ func (p *Parser) reset(r io.Reader) {
 	p.r, p.err, p.in.readErr = r, nil, nil
 	p.in.atStart, p.in.afterCR = true, false
 	p.ignored, p.foreign, p.retrySet = nil, false, false
+	if p.texts != nil {
+		p.texts.text = nil
+	}
 }
 
 // release drops the buffered bytes. The caller of Next has given up Data.
@@ -162,13 +212,18 @@ func (p *Parser) Next() bool {
 	if p.next() {
 		return true
 	}
+	if p.texts != nil && p.err == io.EOF && p.texts.end.Truncated == nil {
+		p.watchEnd()
+	}
 	p.release()
 	return false
 }
 
 // next is Next, but keeps an unfinished block for remainder.
 func (p *Parser) next() bool {
-	p.clearBlock()
+	if p.block.dispatched { // after a panic in a function of the caller, the block continues
+		p.clearBlock()
+	}
 	if p.dropped != "" { // spares the write barrier
 		p.dropped = ""
 	}
@@ -211,6 +266,12 @@ func (p *Parser) parse() bool {
 		}
 		if to == len(buf) {
 			return false
+		}
+		if p.texts != nil && p.texts.endsAt(buf[from:to]) {
+			if e := p.giveText(p.texts.text); e != nil {
+				p.err = e
+				return false
+			}
 		}
 		p.in.line = to + 1
 		if buf[to] == '\r' {
@@ -334,6 +395,9 @@ func parseRetry(digits []byte) (time.Duration, bool) {
 func (p *Parser) ignore(line []byte) {
 	isField := hasPrefix(line, "retry:") || string(line) == "retry" || hasPrefix(line, "id:")
 	p.foreign = p.foreign || !isField
+	if !isField && p.texts != nil {
+		p.texts.text = appendText(p.texts.text, line)
+	}
 	line = line[:min(len(line), maxShown)]
 	p.trace.ignored(line)
 	p.keepIgnored(line)
@@ -351,6 +415,57 @@ func (p *Parser) keepIgnored(line []byte) {
 	p.ignored[maxKept-1] = append(oldest[:0], line...)
 }
 
+// appendText appends a line to a text.
+func appendText(text, line []byte) []byte {
+	if n := len(text); n > 0 && n < maxText {
+		text = append(text, '\n')
+	}
+	return append(text, line[:min(len(line), maxText-len(text))]...)
+}
+
+// endsAt reports whether there is a text and line ends it: a blank line and a field do, but
+// not a comment.
+func (t *texts) endsAt(line []byte) bool {
+	if len(t.text) == 0 {
+		return false
+	}
+	name, _, _ := bytes.Cut(line, []byte(":"))
+	switch string(name) {
+	case "data", "event", "id", "retry":
+		return true
+	}
+	return len(line) == 0
+}
+
+// giveText hands over a text. It returns an error if a function does not accept it. After a
+// panic in a function, the text and the line after it are still there.
+func (p *Parser) giveText(text []byte) (failure *EventError) {
+	e := Event{Data: utf8x.String(text), ID: p.LastEventID()}
+	for _, f := range p.texts.functions {
+		if err := f(e.Data); err != nil {
+			failure = &EventError{Event: e, Err: err}
+			break
+		}
+	}
+	p.texts.text = nil
+	return failure
+}
+
+// endText hands over the text at the end of the reader, with the unfinished last line.
+func (p *Parser) endText() *EventError {
+	if p.texts == nil {
+		return nil
+	}
+	text := p.texts.text
+	if rest := p.in.buf[p.in.line:p.in.end]; !p.in.atStart && !beginsKnown(rest) {
+		text = appendText(slices.Clip(text), rest)
+	}
+	if len(text) == 0 {
+		return nil
+	}
+	return p.giveText(text)
+}
+
 // dispatch ends the block at its blank line and reports whether it is an event.
 func (p *Parser) dispatch() bool {
 	in := &p.in
@@ -365,7 +480,7 @@ func (p *Parser) dispatch() bool {
 		p.clearBlock()
 		return false
 	}
-	p.block.dispatched = true
+	p.block.dispatched, p.foreign = true, false
 	if in.high < in.line {
 		p.replaceIllFormed()
 	}
@@ -376,8 +491,8 @@ func (p *Parser) dispatch() bool {
 // it, which a Stream asks for if its functions are to see it.
 func (p *Parser) dropBlock() bool {
 	typ := p.block.typ
-	p.trace.ignored([]byte("event: " + typ[:min(len(typ), maxShown)]))
 	p.clearBlock()
+	p.trace.ignored([]byte("event: " + typ[:min(len(typ), maxShown)]))
 	if p.stopAtDropped {
 		p.dropped = typ
 	}
@@ -754,15 +869,20 @@ func (c *typeCache) intern(b []byte) string {
 	return s
 }
 
-// A Source is a [*Stream] or a [*Parser], from which [Decode] reads.
+// A Source is a [*Stream] or a [*Parser], from which [Decode] and [DecodeFunc] read.
 type Source interface {
 	Next() bool
 	Event() Event
 	Data() []byte
+	Type() string
 	Err() error
 
 	iterateOnce() bool // reports whether this is the first iterator
 	abandon()          // called when the loop is left
+
+	// For package llm; see package bridge.
+	watch(functions ...func(string) error)
+	ending() bridge.End
 }
 
 // Decode returns an iterator over the data of the events, each decoded from JSON into a
@@ -770,9 +890,19 @@ type Source interface {
 // Data that does not decode yields a [*DecodeError] beside a zero T, after which the loop
 // can continue. In all else it is like [Stream.Events] and [Parser.Events].
 func Decode[T any](s Source) iter.Seq2[T, error] {
+	return DecodeFunc(s, func(data []byte) (v T, err error) {
+		err = json.Unmarshal(data, &v)
+		return v, err
+	})
+}
+
+// DecodeFunc is like [Decode] with another decoder: f returns the value of an event, for
+// its data. It may also ask s for the type of the event. The data is borrowed, as that of
+// [Stream.Data] is: a value that is used after the next event is read needs a copy.
+func DecodeFunc[T any](s Source, f func(data []byte) (T, error)) iter.Seq2[T, error] {
 	return iterate(s, func() (T, error) {
-		var v T
-		if err := json.Unmarshal(s.Data(), &v); err != nil {
+		v, err := f(s.Data())
+		if err != nil {
 			var zero T
 			return zero, &DecodeError{Event: s.Event(), Err: err}
 		}
@@ -803,7 +933,43 @@ func iterate[T any](s Source, value func() (T, error)) iter.Seq2[T, error] {
 	}
 }
 
-// A DecodeError reports an event whose data [Decode] could not decode.
+// For package llm.
+func init() {
+	option := func(o Option) any { return o }
+	bridge.Fail = func(err error) any { return option(func(c *config) { c.err = err }) }
+	bridge.OpenTimeout = func(d time.Duration) any { return option(func(c *config) { c.openDefault = d }) }
+	bridge.Refusal = func(read func(int, []byte) error) any { return option(func(c *config) { c.readRefusal = read }) }
+	bridge.Reopen = func(f any) any { return option(func(c *config) { c.reopen = append(c.reopen, f.(func(Event) bool)) }) }
+	bridge.Watch = func(source any, f func(string) error) { source.(Source).watch(f) }
+	bridge.Ended = func(source any) bridge.End { return source.(Source).ending() }
+}
+
+// watch adds functions that get the text outside any field.
+func (p *Parser) watch(functions ...func(string) error) {
+	if len(functions) > 0 {
+		p.texts = cmp.Or(p.texts, new(texts))
+		p.texts.functions = append(slices.Clip(p.texts.functions), functions...)
+	}
+}
+
+func (p *Parser) ending() bridge.End { return p.texts.end }
+
+// watchEnd tells functions of bridge.Watch the text at the end of the input, and keeps what
+// bridge.Ended tells.
+func (p *Parser) watchEnd() {
+	if e := p.endText(); e != nil {
+		p.err = e
+		return
+	}
+	r := p.remainder()
+	p.texts.end = bridge.End{Open: r.pending || r.foreign, Truncated: &TruncatedError{
+		Partial: r.event, LastEventID: p.LastEventID(), Err: io.ErrUnexpectedEOF, Clean: true,
+		Ignored: r.ignored, within: r.pending,
+	}}
+}
+
+// A DecodeError reports an event whose data [Decode] or the function of [DecodeFunc] could
+// not decode.
 type DecodeError struct {
 	Event Event
 	Err   error

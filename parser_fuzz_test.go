@@ -1,15 +1,19 @@
 package sse_test
 
 import (
+	"bytes"
+	"cmp"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/internal/spec"
 	"github.com/fetchsse/sse/internal/utf8x"
 )
@@ -89,6 +93,79 @@ func FuzzLimit(f *testing.F) {
 		for _, c := range fuzzChunkings(seed) {
 			size, _, _ := largestBuffer(c.Reader(stream), o.Limit)
 			require.LessOrEqual(t, size, maxBuffer(o.Limit), c.Name)
+		}
+	})
+}
+
+// The parser reads two events back as they were appended. An error leaves the slice as it
+// is and comes only for a value that a field cannot hold.
+func FuzzAppendEvent(f *testing.F) {
+	for _, e := range []sse.Event{
+		{},
+		{Type: "message", Data: "a", ID: "1"},
+		{Type: "t", Data: " a\n\n b\n", ID: " 2 "},
+		{Type: "\uFEFF", Data: "\uFEFF\x00", ID: "\uFEFF"},
+		{Data: "a\rb"},
+		{ID: "a\x00"},
+		{ID: "a\rb"},
+		{Type: "a\nb"},
+		{Type: "\x00"},
+		{Data: "\xFF"},
+		{ID: "\xE2\x82"},
+		{Type: ":", Data: "data: x\n:\nevent: y\n\nid: z", ID: "id: 1"},
+	} {
+		f.Add(e.Type, e.Data, e.ID, "", "b", "", uint64(0))
+		f.Add("t", "a", "1", e.Type, e.Data, e.ID, uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, type1, data1, id1, type2, data2, id2 string, seed uint64) {
+		stream := []byte(": before\n\n")
+		var want []sse.Event
+		for _, e := range []sse.Event{{Type: type1, Data: data1, ID: id1}, {Type: type2, Data: data2, ID: id2}} {
+			old := string(stream)
+			extended, err := sse.AppendEvent(stream, e)
+			if mistake := strings.ContainsAny(e.Type+e.ID, "\n\r\x00") || strings.Contains(e.Data, "\r") ||
+				!utf8.ValidString(e.Type) || !utf8.ValidString(e.Data) || !utf8.ValidString(e.ID); mistake {
+				require.ErrorContains(t, err, "sse: AppendEvent: ")
+				require.Equal(t, old, string(extended))
+				continue
+			}
+			require.NoError(t, err)
+			require.True(t, strings.HasPrefix(string(extended), old))
+			stream = extended
+			e.Type = cmp.Or(e.Type, "message")
+			want = append(want, e)
+		}
+		for _, c := range fuzzChunkings(seed) {
+			p := sse.NewParser(c.Reader(stream))
+			var got []sse.Event
+			for e, err := range p.Events() {
+				require.NoError(t, err)
+				got = append(got, e)
+			}
+			require.Equal(t, want, got, c.Name)
+		}
+	})
+}
+
+// The function of WithIgnoredError gets the same texts, at the same places between the
+// events, in any chunking, and also if a program recovers from a panic of it each time.
+func FuzzIgnoredError(f *testing.F) {
+	for i, stream := range fuzzSeeds(f) {
+		f.Add(stream, uint64(i))
+	}
+	f.Add([]byte("data: a\r\nerror: x\r\r\n{\n: c\n}"), uint64(0))
+	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
+		var want textLog
+		_ = want.read(t, bytes.NewReader(stream), func(int) error { return nil })
+		for _, c := range fuzzChunkings(seed) {
+			var got textLog
+			_ = got.read(t, c.Reader(stream), func(n int) error {
+				if n%2 == 0 {
+					panic("out")
+				}
+				return nil
+			})
+			require.Equal(t, want, got, c.Name)
 		}
 	})
 }

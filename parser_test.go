@@ -75,6 +75,81 @@ func vectors(t testing.TB) []spec.Vector {
 	return all
 }
 
+func TestAppendEvent(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		event sse.Event
+		want  string
+	}{
+		{"zero", sse.Event{}, "id:\ndata:\n\n"},
+		{"data", sse.Event{Data: "a"}, "id:\ndata: a\n\n"},
+		{"message", sse.Event{Type: "message", Data: "a", ID: "1"}, "id: 1\ndata: a\n\n"},
+		{"all fields", sse.Event{Type: "t", Data: "a", ID: "1"}, "event: t\nid: 1\ndata: a\n\n"},
+		{"lines", sse.Event{Data: "a\n\nb"}, "id:\ndata: a\ndata:\ndata: b\n\n"},
+		{"a line end at the end", sse.Event{Data: "a\n"}, "id:\ndata: a\ndata:\n\n"},
+		{"a line end alone", sse.Event{Data: "\n"}, "id:\ndata:\ndata:\n\n"},
+		{"spaces", sse.Event{Type: " ", Data: "  a \n b", ID: " 1 "}, "event:  \nid:  1 \ndata:   a \ndata:  b\n\n"},
+		{"colons", sse.Event{Type: ":", Data: ":", ID: "id: 1"}, "event: :\nid: id: 1\ndata: :\n\n"},
+		{"NUL in the data", sse.Event{Data: "a\x00b"}, "id:\ndata: a\x00b\n\n"},
+		{"byte order marks", sse.Event{Type: "\uFEFF", Data: "\uFEFFa", ID: "\uFEFF"}, "event: \uFEFF\nid: \uFEFF\ndata: \uFEFFa\n\n"},
+		{"other line ends", sse.Event{Data: "a\u2028b\u0085c"}, "id:\ndata: a\u2028b\u0085c\n\n"},
+		{"replacement character", sse.Event{Data: "\uFFFD"}, "id:\ndata: \uFFFD\n\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := sse.AppendEvent(nil, tt.event)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, string(got))
+			got, err = sse.AppendEvent(got, sse.Event{Type: "x"})
+			require.NoError(t, err)
+			require.Equal(t, tt.want+"event: x\nid:\ndata:\n\n", string(got))
+
+			p := sse.NewParser(bytes.NewReader(got))
+			require.True(t, p.Next())
+			want := tt.event
+			if want.Type == "" {
+				want.Type = "message"
+			}
+			require.Equal(t, want, p.Event())
+			require.True(t, p.Next())
+			require.Equal(t, sse.Event{Type: "x"}, p.Event(), "an ID does not stay in force")
+		})
+	}
+	for _, tt := range []struct {
+		event sse.Event
+		want  string
+	}{
+		{sse.Event{Type: "a\nb"}, `sse: AppendEvent: the Type has '\n', which its field cannot hold`},
+		{sse.Event{Type: "a\r"}, `sse: AppendEvent: the Type has '\r', which its field cannot hold`},
+		{sse.Event{Type: "\x00"}, `sse: AppendEvent: the Type has '\x00', which its field cannot hold`},
+		{sse.Event{Type: "\xFF"}, "sse: AppendEvent: the Type has ill-formed UTF-8; see strings.ToValidUTF8"},
+		{sse.Event{ID: "a\nb"}, `sse: AppendEvent: the ID has '\n', which its field cannot hold`},
+		{sse.Event{ID: "\r"}, `sse: AppendEvent: the ID has '\r', which its field cannot hold`},
+		{sse.Event{ID: "a\x00"}, `sse: AppendEvent: the ID has '\x00', which its field cannot hold`},
+		{sse.Event{ID: "\xE2\x82"}, "sse: AppendEvent: the ID has ill-formed UTF-8; see strings.ToValidUTF8"},
+		{sse.Event{Data: "a\rb"}, `sse: AppendEvent: the Data has '\r', which its field cannot hold`},
+		{sse.Event{Data: "a\r\nb"}, `sse: AppendEvent: the Data has '\r', which its field cannot hold`},
+		{sse.Event{Data: "\xED\xA0\x80"}, "sse: AppendEvent: the Data has ill-formed UTF-8; see strings.ToValidUTF8"},
+		{sse.Event{Type: "secret\xFF", Data: "secret", ID: "secret"}, "sse: AppendEvent: the Type has ill-formed UTF-8; see strings.ToValidUTF8"},
+	} {
+		t.Run(tt.want, func(t *testing.T) {
+			dst := append(make([]byte, 0, 100), "data: a\n\n"...)
+			got, err := sse.AppendEvent(dst, tt.event)
+			require.EqualError(t, err, tt.want)
+			require.Equal(t, "data: a\n\n", string(got))
+			require.Equal(t, make([]byte, 10), dst[len(dst):len(dst)+10], "the room after the slice is untouched")
+		})
+	}
+	t.Run("does not allocate if there is room", func(t *testing.T) {
+		dst := make([]byte, 0, 1000)
+		e := sse.Event{Type: "t", Data: "a\nb\n\u4E8B", ID: "1"}
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			if _, err := sse.AppendEvent(dst, e); err != nil {
+				t.Error(err)
+			}
+		}))
+	})
+}
+
 func TestParserFollowsStandard(t *testing.T) {
 	for _, v := range vectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
@@ -489,6 +564,37 @@ func TestParserTracesIgnoredLines(t *testing.T) {
 			require.Equal(t, []string{tt.want}, got)
 		})
 	}
+}
+
+// A program that recovers from a panic in a hook gets the event whose block the line is in,
+// and nothing of a block that was dropped.
+func TestParserContinuesAfterPanicInHook(t *testing.T) {
+	for _, line := range []string{"foo: bar", ": comment", "id: a\x00b", "retry: soon"} {
+		t.Run(line, func(t *testing.T) {
+			calls := 0
+			out := func(string) {
+				if calls++; calls == 1 {
+					panic("out")
+				}
+			}
+			p := sse.NewParser(strings.NewReader("event: t\nid: 1\ndata: a\n"+line+"\ndata: b\n\ndata: c\n\n"),
+				sse.WithTrace(&sse.Trace{Comment: out, Ignored: out}))
+			require.Panics(t, func() { p.Next() })
+			require.Zero(t, p.Event())
+			require.True(t, p.Next())
+			require.Equal(t, sse.Event{Type: "t", Data: "a\nb", ID: "1"}, p.Event())
+			require.True(t, p.Next())
+			require.Equal(t, sse.Event{Type: "message", Data: "c", ID: "1"}, p.Event())
+			require.Equal(t, 1, calls)
+		})
+	}
+	t.Run("a block without data", func(t *testing.T) {
+		p := sse.NewParser(strings.NewReader("event: t\nid: 1\n\ndata: a\n\n"),
+			sse.WithTrace(&sse.Trace{Ignored: func(string) { panic("out") }}))
+		require.Panics(t, func() { p.Next() })
+		require.True(t, p.Next())
+		require.Equal(t, sse.Event{Type: "message", Data: "a", ID: "1"}, p.Event())
+	})
 }
 
 func TestParserAllowsMissingHooks(t *testing.T) {

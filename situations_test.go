@@ -63,6 +63,8 @@ var (
 	idleTimeout  = sse.WithIdleTimeout(time.Minute)
 	eventTimeout = sse.WithEventTimeout(time.Minute)
 
+	finish = Send(sse.Event{Type: "finish", Data: "f"})
+
 	cancelStream interruption = func(_ *sse.Stream, cancel context.CancelCauseFunc) { cancel(errUserLeft) }
 	closeStream  interruption = func(s *sse.Stream, _ context.CancelCauseFunc) { s.Close() }
 )
@@ -128,7 +130,7 @@ var situations = []situation{
 		cases: []situationCase{{name: "204", script: Script{Answer(204)}}},
 	},
 	{
-		name:  "completion event (WithDone, WithTerminator)",
+		name:  "completed: WithDone, WithTerminator, or an end after WithCompleteAfter",
 		fetch: "clean end", subscribe: "clean end",
 		cases: []situationCase{
 			{name: "WithDone", script: Script{Data("b", "[DONE]")}, opts: []sse.Option{doneEvent}, want: []string{"b"}},
@@ -139,6 +141,14 @@ var situations = []situation{
 			{
 				name: "WithTerminator, then a break", script: Script{Send(sse.Event{Type: "stop", Data: "z"}), Cut()},
 				opts: []sse.Option{stopEvent}, want: []string{"z"},
+			},
+			{
+				name: "WithCompleteAfter, then an end", script: Script{finish, Data("usage")},
+				opts: []sse.Option{finishEvent}, want: []string{"f", "usage"},
+			},
+			{
+				name: "WithCompleteAfter, then WithDone", script: Script{finish, Data("[DONE]"), Stall()},
+				opts: []sse.Option{finishEvent, doneEvent}, want: []string{"f"},
 			},
 		},
 	},
@@ -156,6 +166,10 @@ var situations = []situation{
 				name: "before the event of WithTerminator", script: Script{Comment("x")}, opts: []sse.Option{stopEvent},
 				fetch: "*TruncatedError", detail: "before the completion event",
 			},
+			{
+				name: "before the event of WithCompleteAfter", script: Script{Data("b")}, opts: []sse.Option{finishEvent}, want: []string{"b"},
+				fetch: "*TruncatedError", detail: "before the completion event",
+			},
 		},
 	},
 	{
@@ -164,6 +178,10 @@ var situations = []situation{
 		cases: []situationCase{
 			{name: "after a line", script: Script{Raw("data: x\n")}},
 			{name: "in a line", script: Script{Data("b"), Raw("data: x")}, want: []string{"b"}},
+			{
+				name: "after the event of WithCompleteAfter", script: Script{finish, Raw("data: x\n")},
+				opts: []sse.Option{finishEvent}, want: []string{"f"},
+			},
 		},
 	},
 	{
@@ -173,6 +191,10 @@ var situations = []situation{
 			{name: "before the first byte", script: Script{Open(), Cut()}},
 			{name: "between events", script: Script{Data("b"), Cut()}, want: []string{"b"}},
 			{name: "in the middle of an event", script: Script{Raw("data: x\n"), Cut()}},
+			{
+				name: "after the event of WithCompleteAfter", script: Script{finish, Cut()},
+				opts: []sse.Option{finishEvent}, want: []string{"f"},
+			},
 		},
 	},
 	{
@@ -200,12 +222,20 @@ var situations = []situation{
 		},
 	},
 	{
-		name:  "error event (WithEventError)",
+		name:  "error event or text (WithEventError, WithIgnoredError)",
 		fetch: "*EventError", subscribe: "*EventError",
 		cases: []situationCase{
 			{
 				name: "WithEventError", script: Script{Data("b"), Send(sse.Event{Type: "error"}), Data("c")},
 				opts: []sse.Option{failOnError}, want: []string{"b"}, err: errInBand,
+			},
+			{
+				name: "WithIgnoredError", script: Script{Data("b"), Raw("error: x\n\n"), Data("c")},
+				opts: []sse.Option{failOnText}, want: []string{"b"}, err: errInBand,
+			},
+			{
+				name: "WithIgnoredError, then a break", script: Script{Data("b"), Raw("error: x"), Cut()},
+				opts: []sse.Option{failOnText}, want: []string{"b"}, err: errInBand,
 			},
 		},
 	},
@@ -310,7 +340,8 @@ func requireTwoRetries(t *testing.T, c situationCase, request func(*Server) *htt
 // if that has a script.
 func (c situationCase) requireSubscribe(t *testing.T, outcome string, first Script) {
 	t.Helper()
-	scripts := []Script{nil, laterEvent, gone}
+	// After the event of WithCompleteAfter, a clean end would be that of the stream.
+	scripts := []Script{nil, append(slices.Clone(laterEvent), Cut()), gone}
 	want := c.want
 	if first != nil {
 		scripts = append([]Script{first}, scripts...)
@@ -504,7 +535,7 @@ func (c situationCase) count(t *testing.T, key, resume bool) (posts, gets int) {
 		}
 		p := c.play(t, (*sse.Client).Fetch, request, func(attempt int) Script {
 			if resumed.Load() || c.unsent != nil && attempt == 2 {
-				return Script{Data("rest"), Send(sse.Event{Type: "stop"}), Data("[DONE]")}
+				return Script{finish, Send(sse.Event{Type: "stop"}), Data("[DONE]")}
 			}
 			return nil
 		}, opts...)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fetchsse/sse/internal/body"
+	"github.com/fetchsse/sse/internal/bridge"
 	"github.com/fetchsse/sse/internal/header"
 	"github.com/fetchsse/sse/internal/redact"
 	"github.com/fetchsse/sse/internal/request"
@@ -36,8 +37,11 @@ type Stream struct {
 	parser   Parser // outlives connections, with the last event ID and the reconnection time
 
 	state    state
-	inHand   bool     // a function of the caller has not finished with the event
-	before   string   // the last event ID before that event
+	judges   bool     // functions of the caller look at each event
+	inHand   bool     // one of them has not finished with the event
+	mayEnd   bool     // a clean end is complete; see WithCompleteAfter
+	complete bool     // an option has named the end
+	before   string   // the last event ID before the event in hand
 	conn     *conn    // the current attempt, from the wait before it on; at last, the last one
 	outcome  *outcome // of conn, while deciding
 	resp     *http.Response
@@ -94,6 +98,8 @@ func configure(req *http.Request, subscribe bool, opts ...[]Option) (*Stream, er
 	s := &Stream{cfg: cfg, requests: newRequests(cfg, req), retrier: retrier}
 	s.parser.configure(cfg)
 	s.parser.stopAtDropped = len(cfg.terminator) > 0 || len(cfg.eventError) > 0
+	s.parser.watch(cfg.ignoredError...)
+	s.judges = s.parser.stopAtDropped || len(cfg.completeAfter) > 0
 	s.before = s.parser.LastEventID()
 	s.newAttempt(request.Name(req))
 	return s, nil
@@ -239,7 +245,7 @@ func (s *Stream) deliver() bool {
 		s.endAttempt(&outcome{kind: done})
 		return false
 	}
-	if s.parser.stopAtDropped {
+	if s.judges {
 		switch o := s.judge(); {
 		case o != nil:
 			s.endAttempt(o)
@@ -270,7 +276,11 @@ func (s *Stream) judge() *outcome {
 			break
 		}
 	}
-	complete := failure == nil && slices.ContainsFunc(s.cfg.terminator, func(f func(Event) bool) bool { return f(e) })
+	holds := func(f func(Event) bool) bool { return f(e) }
+	complete := failure == nil && slices.ContainsFunc(s.cfg.terminator, holds)
+	if failure == nil && s.parser.dropped == "" {
+		s.mayEnd = s.mayEnd && !slices.ContainsFunc(s.cfg.reopen, holds) || slices.ContainsFunc(s.cfg.completeAfter, holds)
+	}
 	s.inHand, s.before = false, e.ID
 	switch {
 	case failure != nil:
@@ -298,16 +308,28 @@ func (s *Stream) disconnect() *outcome {
 	if cause := s.interruption(); cause != nil {
 		return &outcome{kind: interrupted, err: cause}
 	}
-	if err := s.parser.Err(); errors.Is(err, ErrEventTooLarge) {
+	cause := c.cause()
+	err := s.parser.Err()
+	e, _ := err.(*EventError) // of WithIgnoredError
+	switch {
+	case e != nil:
+	case errors.Is(err, ErrEventTooLarge):
 		return &outcome{kind: poisoned, err: &attemptError{name: c.name, err: err}}
+	case cause == nil:
+		e = s.parser.endText() // perhaps the reason for a break
+	}
+	if e != nil {
+		e.name = c.name
+		return &outcome{kind: poisoned, err: e}
 	}
 	r := s.parser.remainder()
-	cause := c.cause()
 	switch {
 	case r.hasData && r.whole && s.isDone([]byte(r.event.Data)) && cause != errReconnect:
 		return &outcome{kind: done} // its blank line is missing
 	case cause == errTimeout || (cause == errReconnect && s.retrier.subscribe):
 		return c.canceled() // a Fetch needs the TruncatedError in case there is no rest
+	case cause == nil && r.err == io.EOF && !r.pending && s.mayEnd && !r.foreign:
+		return &outcome{kind: done}
 	case cause == nil && r.err == io.EOF && !r.pending && !s.cfg.completes() && (!r.foreign || c.events > 0):
 		return &outcome{kind: bodyEnded}
 	}
@@ -336,7 +358,10 @@ func (s *Stream) truncation(r remainder, cause error) *TruncatedError {
 	case r.err != io.EOF:
 		e.Err = redact.Transport(r.err)
 	default:
-		e.Clean, e.without = true, s.cfg.completion()
+		e.Clean = true
+		if !s.mayEnd {
+			e.without = s.cfg.completion()
+		}
 	}
 	return e
 }
@@ -369,6 +394,7 @@ func (s *Stream) endAttempt(o *outcome) {
 	}
 	s.state, s.outcome = deciding, o
 	if o.kind == done {
+		s.complete = true
 		c.drain()
 	}
 	s.decide()
@@ -462,7 +488,7 @@ func (s *Stream) finish(err error) {
 	}
 	s.state, s.outcome, s.err = ended, nil, err
 	s.requests.discard()
-	s.parser.reset(nil)
+	s.parser.release()
 	s.cfg.log(s.conn.parent, level, "sse: ended", s.conn.name, err)
 }
 
@@ -476,6 +502,11 @@ func (s *Stream) Data() []byte { return s.parser.Data() }
 
 // Type returns the type of the last event, or "" without an event.
 func (s *Stream) Type() string { return s.parser.Type() }
+
+// Retry returns the reconnection time that the server set last, over any connection, and
+// whether it has set any. The value is as sent, up to the largest Duration; the waits are
+// an hour at most.
+func (s *Stream) Retry() (time.Duration, bool) { return s.parser.Retry() }
 
 // LastEventID returns the ID that the next attempt would send, as the stream had it; a
 // header carries it without white space at its ends. A program that stores it can resume
@@ -534,6 +565,14 @@ func (s *Stream) Close() error {
 	s.attempt.Load().cancel(ErrClosed)
 	s.requests.oneShot.Discard()
 	return nil
+}
+
+func (s *Stream) watch(functions ...func(string) error) { s.parser.watch(functions...) }
+
+func (s *Stream) ending() bridge.End {
+	cut := s.incomplete()
+	cut.Events = s.conn.events
+	return bridge.End{Completed: s.complete, Open: s.parser.foreign, Truncated: cut}
 }
 
 func (s *Stream) iterateOnce() bool {
@@ -644,8 +683,8 @@ func (ts traces) ignored(line []byte) {
 }
 
 // A TruncatedError reports a stream that ended too early: in the middle of a block, before
-// the event of [WithDone] or [WithTerminator], or because reading failed. Its tree always
-// has [io.ErrUnexpectedEOF].
+// the event of [WithDone], [WithTerminator] or [WithCompleteAfter], or because reading
+// failed. Its tree always has [io.ErrUnexpectedEOF].
 type TruncatedError struct {
 	Partial     Event  // the unfinished block, as far as it had arrived
 	LastEventID string // in force at the end
@@ -709,7 +748,8 @@ func count(n int, singular, plural string) string {
 }
 
 // An EventError reports an error that the server sent in the stream. Err is the error that
-// the function of [WithEventError] returned for the event.
+// the function of [WithEventError] returned for the event, or that of [WithIgnoredError]
+// for the text in Event.Data; the event then has no type.
 type EventError struct {
 	Event Event
 	Err   error

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -262,7 +263,7 @@ func TestTruncatedError(t *testing.T) {
 		},
 		{
 			name: "clean end before WithTerminator or WithDone", script: Script{Data("a")}, opts: []sse.Option{stopEvent, doneEvent}, clean: true,
-			want: "the response ended after 1 event without the completion event",
+			want: "the response ended after 1 event without [DONE] or another completion event",
 		},
 		{
 			name: "connection lost between events", script: Script{Data("a"), Cut()},
@@ -370,6 +371,50 @@ func TestTextWithoutEvents(t *testing.T) {
 			return srv.Get("/rest").WithContext(ctx), nil
 		})).Fetch(srv.Get("/")))
 		require.EqualError(t, err, "sse: gave up after 2 retries: GET http://server.test/rest: "+outside)
+	})
+}
+
+// Retry is the reconnection time that the server set last, over any connection.
+func TestStreamRetry(t *testing.T) {
+	in(t, "none", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("retry: soon\nretry\n"), Data("a")}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		require.True(t, s.Next())
+		d, ok := s.Retry()
+		require.Zero(t, d)
+		require.False(t, ok)
+	})
+	for value, want := range map[string]time.Duration{
+		"0":                       0,
+		"1500":                    1500 * time.Millisecond,
+		"86400000":                24 * time.Hour, // the waits are shorter
+		"99999999999999999999999": math.MaxInt64 / time.Millisecond * time.Millisecond,
+	} {
+		in(t, "as sent: "+value, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Raw("retry: " + value + "\n"), Data("a"), Cut()}))
+			s, err := client(srv).Fetch(srv.Get("/"))
+			require.NoError(t, err)
+			for range 2 { // at the event, and after the end
+				s.Next()
+				d, ok := s.Retry()
+				require.Equal(t, want, d)
+				require.True(t, ok)
+			}
+		})
+	}
+	in(t, "the latest of several connections", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Retry(time.Second), Data("a")}, Script{Data("b")}, Script{Data("c"), Retry(3 * time.Second), Data("d")}, gone))
+		s, err := client(srv).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		var got []time.Duration
+		for s.Next() {
+			d, ok := s.Retry()
+			require.True(t, ok)
+			got = append(got, d)
+		}
+		d, _ := s.Retry()
+		require.Equal(t, []time.Duration{time.Second, time.Second, time.Second, 3 * time.Second, 3 * time.Second}, append(got, d))
 	})
 }
 
@@ -1113,6 +1158,195 @@ func TestPanicInTrace(t *testing.T) {
 	}
 }
 
+// A clean end is complete from the event of WithCompleteAfter on, for Fetch and Subscribe.
+func TestCompleteAfter(t *testing.T) {
+	const without = "the response ended after 1 event without the completion event"
+	tests := []struct {
+		name   string
+		script Script
+		opts   []sse.Option
+		data   []string
+		want   string // the error of Fetch after the name of the request; a Subscribe then reconnects
+	}{
+		{name: "before the event", script: Script{Data("a")}, data: []string{"a"}, want: without},
+		{name: "before any event", script: Script{Open()}, want: "the response ended after 0 events without the completion event"},
+		{name: "after the event", script: Script{Data("a"), finish}, data: []string{"a", "f"}},
+		{name: "events after the event", script: Script{finish, Data("usage", "more")}, data: []string{"f", "usage", "more"}},
+		{
+			name: "a block of the type without data", script: Script{Data("a"), Raw("event: finish\n\n")}, opts: []sse.Option{failOnError},
+			data: []string{"a"}, want: without,
+		},
+		{
+			name: "broken after the event", script: Script{finish, Cut()}, data: []string{"f"},
+			want: "the connection broke after 1 event: unexpected EOF",
+		},
+		{
+			name: "an unfinished block", script: Script{finish, Raw("data: x\n")}, data: []string{"f"},
+			want: "the response ended after 1 event, in the middle of event 2",
+		},
+		{
+			name: "an unfinished line", script: Script{finish, Raw("da")}, data: []string{"f"},
+			want: "the response ended after 1 event, in the middle of event 2",
+		},
+		{
+			name: "an unfinished block with a type", script: Script{finish, Raw("event: x\n")}, data: []string{"f"},
+			want: "the response ended after 1 event, in the middle of event 2",
+		},
+		{name: "an unfinished block with an ID", script: Script{finish, Raw("id: 7\n")}, data: []string{"f"}},
+		{
+			name: "an ignored line", script: Script{finish, Raw("error: x\n\n")}, data: []string{"f"},
+			want: "the response ended after 1 event, with ignored lines",
+		},
+		{
+			name: "an ignored line after a later event", script: Script{finish, Data("b"), Raw("error: x\n")}, data: []string{"f", "b"},
+			want: "the response ended after 2 events, with ignored lines",
+		},
+		{
+			name: "an unfinished ignored line", script: Script{finish, Raw("<html>")}, data: []string{"f"},
+			want: "the response ended after 1 event, with ignored lines",
+		},
+		{name: "an ignored line before the event", script: Script{Raw("error: x\n"), finish}, data: []string{"f"}},
+		{name: "an ignored line before a later event", script: Script{finish, Raw("error: x\n\n"), Data("b")}, data: []string{"f", "b"}},
+		{name: "an ignored line in the block of a later event", script: Script{finish, Raw("data: b\nerror: x\n\n")}, data: []string{"f", "b"}},
+		{name: "a bad retry", script: Script{finish, Raw("retry: soon\nretry\n")}, data: []string{"f"}},
+		{name: "a bad id", script: Script{finish, Raw("id: a\x00b\n")}, data: []string{"f"}},
+		{name: "a comment", script: Script{finish, Comment("x")}, data: []string{"f"}},
+		{name: "a block without data", script: Script{finish, Raw("event: x\n\n")}, data: []string{"f"}},
+		{name: "WithDone after the event", script: Script{finish, Data("[DONE]"), Stall()}, opts: []sse.Option{doneEvent}, data: []string{"f"}},
+		{name: "WithDone without the event", script: Script{Data("a", "[DONE]"), Stall()}, opts: []sse.Option{doneEvent}, data: []string{"a"}},
+		{name: "the event without that of WithDone", script: Script{finish}, opts: []sse.Option{doneEvent}, data: []string{"f"}},
+		{name: "neither the event nor that of WithDone", script: Script{Data("a")}, opts: []sse.Option{doneEvent}, data: []string{"a"}, want: "the response ended after 1 event without [DONE] or another completion event"},
+		{
+			name: "WithTerminator after the event", script: Script{finish, Send(sse.Event{Type: "stop", Data: "z"}), Stall()}, opts: []sse.Option{stopEvent},
+			data: []string{"f", "z"},
+		},
+		{
+			name: "WithTerminator without the event", script: Script{Send(sse.Event{Type: "stop", Data: "z"}), Stall()}, opts: []sse.Option{stopEvent},
+			data: []string{"z"},
+		},
+		{name: "the event without that of WithTerminator", script: Script{finish}, opts: []sse.Option{stopEvent}, data: []string{"f"}},
+		{
+			name: "another function", script: Script{Data("last", "b")}, data: []string{"last", "b"},
+			opts: []sse.Option{sse.WithCompleteAfter(func(e sse.Event) bool { return e.Data == "last" })},
+		},
+	}
+	for _, tt := range tests {
+		in(t, tt.name, func(t *testing.T) {
+			var ends []error
+			opts := append(tt.opts, sse.WithTrace(&sse.Trace{Disconnect: func(err error) { ends = append(ends, err) }}))
+			srv := NewServer(t, InOrder(tt.script))
+			got, err := read(client(srv, finishEvent).Fetch(srv.Post("/", "{}"), opts...))
+			require.Equal(t, tt.data, got)
+			require.Equal(t, []error{err}, ends)
+			require.Len(t, srv.Requests(), 1)
+			if tt.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, "sse: POST http://server.test/: "+tt.want)
+				cut := truncatedError(t, err)
+				require.Equal(t, strings.HasPrefix(tt.want, "the response ended"), cut.Clean)
+			}
+
+			srv = NewServer(t, InOrder(tt.script, Script{Data("later")}, gone))
+			got, err = read(client(srv, finishEvent).Subscribe(srv.Get("/"), opts...))
+			require.NoError(t, err)
+			if tt.want == "" {
+				require.Equal(t, tt.data, got)
+				require.Len(t, srv.Requests(), 1)
+				return
+			}
+			require.Equal(t, append(tt.data, "later"), got)
+		})
+	}
+	for stream, want := range map[string]string{
+		"":                                 "the response ended after 0 events without the completion event",
+		"data: a\n\n":                      without,
+		"event: finish\ndata: f\n\n":       "",
+		"event: finish\ndata: f\n\n<html>": "the response ended after 1 event, with ignored lines",
+	} {
+		in(t, fmt.Sprintf("FromResponse, %q", stream), func(t *testing.T) {
+			_, err := read(sse.FromResponse(response(io.NopCloser(strings.NewReader(stream))), finishEvent))
+			if want == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, "sse: "+want)
+			}
+		})
+	}
+}
+
+// The event of WithCompleteAfter counts for the stream and not only for its connection.
+func TestCompleteAfterOutlivesTheConnection(t *testing.T) {
+	finish := Send(sse.Event{Type: "finish", Data: "f", ID: "1"})
+	rest := func(srv *Server) sse.Option {
+		return sse.WithResume(func(ctx context.Context, _ sse.Attempt) (*http.Request, error) {
+			return srv.Get("/rest").WithContext(ctx), nil
+		})
+	}
+	tests := []struct {
+		name   string
+		second Script
+		data   []string
+		want   string // the error of Fetch
+		again  bool   // Subscribe reconnects once more
+	}{
+		{name: "an end without events", second: Script{Open()}, data: []string{"f"}},
+		{name: "an end after a comment", second: Script{Comment("x")}, data: []string{"f"}},
+		{name: "an end after events", second: Script{Data("usage")}, data: []string{"f", "usage"}},
+		{
+			name: "text and no event", second: Script{Raw("<html>")}, data: []string{"f"}, again: true,
+			want: "sse: gave up after 2 retries: GET http://server.test/rest: the response ended after 0 events, with ignored lines",
+		},
+		{
+			name: "another break", second: Script{Data("usage"), Cut()}, data: []string{"f", "usage"}, again: true,
+			want: "sse: gave up after 2 retries: GET http://server.test/rest: the connection broke after 1 event: unexpected EOF",
+		},
+		{
+			name: "204", second: gone, data: []string{"f"},
+			want: "sse: gave up after 1 retry: POST http://server.test/: the connection broke after 1 event: unexpected EOF",
+		},
+	}
+	for _, tt := range tests {
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{finish, Cut()}, tt.second, gone))
+			got, err := read(client(srv, finishEvent).Subscribe(srv.Get("/")))
+			require.NoError(t, err)
+			require.Equal(t, tt.data, got)
+			if tt.again {
+				require.Len(t, srv.Requests(), 3)
+			} else {
+				require.Len(t, srv.Requests(), 2)
+			}
+
+			srv = NewServer(t, InOrder(Script{finish, Cut()}, tt.second, tt.second))
+			got, err = read(client(srv, finishEvent, rest(srv)).Fetch(srv.Post("/", "{}")))
+			require.Equal(t, tt.data, got[:len(tt.data)])
+			if tt.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, tt.want)
+				truncatedError(t, err)
+			}
+		})
+	}
+	in(t, "an event that is an error does not count", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Send(sse.Event{Type: "error", Data: "x"})}, Script{Data("b")}))
+		_, err := read(client(srv, failOnError, sse.WithCompleteAfter(func(e sse.Event) bool { return e.Type == "error" }),
+			sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return 0, errors.Is(a.Err, errInBand) })).Fetch(srv.Get("/")))
+		require.ErrorContains(t, err, "the response ended after 1 event without the completion event")
+	})
+	in(t, "the function is not called after the event", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "b", "c"), Cut()}, Script{Data("d")}))
+		var seen []string
+		_, err := read(client(srv, sse.WithCompleteAfter(func(e sse.Event) bool {
+			seen = append(seen, e.Data)
+			return e.Data == "b"
+		})).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, seen)
+	})
+}
+
 func TestIterators(t *testing.T) {
 	in(t, "break releases the connection before the next statement", func(t *testing.T) {
 		var closed bool
@@ -1272,6 +1506,119 @@ func TestDecode(t *testing.T) {
 		require.Equal(t, []int{1, 0, 3}, got)
 		require.NoError(t, p.Err())
 	})
+}
+
+func TestDecodeFunc(t *testing.T) {
+	const stream = "event: n\ndata: 1\n\nevent: n\ndata: x\n\nevent: s\nid: 7\ndata: abc\n\ndata\n\n"
+	sources := map[string]func(t *testing.T) sse.Source{
+		"Stream": func(t *testing.T) sse.Source {
+			s, err := sse.FromResponse(response(io.NopCloser(strings.NewReader(stream))))
+			require.NoError(t, err)
+			return s
+		},
+		"Parser": func(*testing.T) sse.Source { return sse.NewParser(strings.NewReader(stream)) },
+	}
+	for name, source := range sources {
+		t.Run(name, func(t *testing.T) {
+			s := source(t)
+			n := 0
+			values := sse.DecodeFunc(s, func(data []byte) (any, error) {
+				n++
+				require.Equal(t, s.Data(), data)
+				require.Equal(t, s.Event().Data, string(data))
+				switch s.Type() {
+				case "n":
+					return strconv.Atoi(string(data))
+				case "s":
+					return string(data), nil
+				default:
+					return "not to be seen", errInBand
+				}
+			})
+			var got []any
+			for v, err := range values {
+				if err == nil {
+					got = append(got, v)
+					continue
+				}
+				require.Nil(t, v)
+				bad, ok := errors.AsType[*sse.DecodeError](err)
+				require.True(t, ok, "%v", err)
+				require.Equal(t, s.Event(), bad.Event)
+				got = append(got, bad.Event)
+				if bad.Event.Data == "" {
+					require.Equal(t, errInBand, bad.Err)
+					require.EqualError(t, err, `sse: decode event of type "message": in band`)
+				} else {
+					require.ErrorIs(t, err, strconv.ErrSyntax)
+				}
+			}
+			require.Equal(t, []any{1, sse.Event{Type: "n", Data: "x"}, "abc", sse.Event{Type: "message", ID: "7"}}, got)
+			require.NoError(t, s.Err())
+			require.Equal(t, 4, n)
+
+			pairs := 0
+			for v, err := range values {
+				require.Nil(t, v)
+				require.EqualError(t, err, "sse: the events were already ranged over; a stream can be read once")
+				pairs++
+			}
+			require.Equal(t, 1, pairs)
+			require.Equal(t, 4, n)
+		})
+		t.Run(name+", borrowed data", func(t *testing.T) {
+			s := source(t)
+			var same []bool
+			for data, err := range sse.DecodeFunc(s, func(data []byte) ([]byte, error) { return data, nil }) {
+				require.NoError(t, err)
+				require.Equal(t, s.Data(), data)
+				same = append(same, len(data) == 0 || &data[0] == &s.Data()[0])
+			}
+			require.Equal(t, []bool{true, true, true, true}, same)
+		})
+	}
+	in(t, "the end of the stream is the last pair", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Cut()}))
+		s, err := client(srv).Fetch(srv.Get("/"))
+		require.NoError(t, err)
+		var pairs []string
+		for v, err := range sse.DecodeFunc(s, func(data []byte) (string, error) { return string(data), nil }) {
+			pairs = append(pairs, fmt.Sprint(v, " ", err != nil))
+			if err != nil {
+				truncatedError(t, err)
+			}
+		}
+		require.Equal(t, []string{"a false", " true"}, pairs)
+	})
+	for name, leave := range map[string]func(s *sse.Stream){
+		"break": func(s *sse.Stream) {
+			for range sse.DecodeFunc(s, func([]byte) (int, error) { return 0, errInBand }) {
+				break
+			}
+		},
+		"panic in the loop": func(s *sse.Stream) {
+			for range sse.DecodeFunc(s, func([]byte) (int, error) { return 0, nil }) {
+				panic("out")
+			}
+		},
+		"panic in the function": func(s *sse.Stream) {
+			for range sse.DecodeFunc(s, func([]byte) (int, error) { panic("out") }) {
+			}
+		},
+	} {
+		in(t, name+" releases the stream", func(t *testing.T) {
+			body := &closer{Reader: strings.NewReader(stream)}
+			s, err := sse.FromResponse(response(body))
+			require.NoError(t, err)
+			func() {
+				defer func() { _ = recover() }()
+				leave(s)
+			}()
+			require.True(t, body.closed)
+			require.Equal(t, sse.ErrClosed, s.Err())
+			require.False(t, s.Next())
+		})
+	}
 }
 
 func TestDecodeErrorIsBounded(t *testing.T) {
@@ -2100,6 +2447,9 @@ func TestRecoveredPanicKeepsTheEvent(t *testing.T) {
 		"WithEventError": func(f func()) sse.Option {
 			return sse.WithEventError(func(sse.Event) error { f(); return nil })
 		},
+		"WithCompleteAfter": func(f func()) sse.Option {
+			return sse.WithCompleteAfter(func(sse.Event) bool { f(); return false })
+		},
 	} {
 		in(t, name, func(t *testing.T) {
 			srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\nid: 2\ndata: b\n\n"), Stall()}))
@@ -2166,6 +2516,279 @@ func TestEndlessCommentsOfADeafBody(t *testing.T) {
 			}
 			require.False(t, s.Next())
 			require.ErrorIs(t, s.Err(), tt.want)
+		})
+	}
+}
+
+// A textLog keeps the texts that a function of WithIgnoredError got, and the events.
+type textLog []string
+
+// read adds what the stream has to the log. The function of WithIgnoredError does as judge
+// says for the nth text, counted from 0. If it panics, read calls Next again.
+func (l *textLog) read(t *testing.T, body io.Reader, judge func(n int) error) error {
+	t.Helper()
+	n := 0
+	s, err := sse.FromResponse(response(io.NopCloser(body)), sse.WithIgnoredError(func(text string) error {
+		n++
+		err := judge(n - 1)
+		*l = append(*l, "text "+text)
+		return err
+	}))
+	require.NoError(t, err)
+	next := func() (ok bool) {
+		defer func() { ok = recover() != nil || ok }()
+		if ok = s.Next(); ok {
+			*l = append(*l, "event "+string(s.Data()))
+		}
+		return ok
+	}
+	for next() {
+	}
+	return s.Err()
+}
+
+// The function of WithIgnoredError gets each text once, before the event of its block, in
+// whatever way the stream arrives and with whatever line ends.
+func TestIgnoredErrorTexts(t *testing.T) {
+	const most = 64 << 10
+	long := strings.Repeat("x", most)
+	tests := []struct {
+		name, stream string
+		want         []string
+	}{
+		{"nothing", "", nil},
+		{"only fields and comments", ": c\nid: 1\nevent: e\nretry: 1\ndata: a\n\nid\nevent\ndata\n\n", []string{"event a", "event "}},
+		{"up to a blank line", "error: x\n\ndata: a\n\n", []string{"text error: x", "event a"}},
+		{"within the block of an event", "data: a\nerror: x\n\ndata: b\n\n", []string{"text error: x", "event a", "event b"}},
+		{"within a block without data", "event: e\nerror: x\n\nid: 1\ny\n\n", []string{"text error: x", "text y"}},
+		{"up to a field", "error: x\ndata: a\nerror: y\nevent: e\nz\n\n", []string{"text error: x", "text error: y", "text z", "event a"}},
+		{"up to an id", "a\nid: 1\nb\nid\nc\n", []string{"text a", "text b", "text c"}},
+		{"up to a retry", "a\nretry: 1\nb\n", []string{"text a", "text b"}},
+		{"up to a field without a colon", "a\ndata\nb\nevent\nc\n", []string{"text a", "text b", "text c"}},
+		{"up to a bad field", "a\nretry: soon\nb\nretry\nc\nid: a\x00b\nd\n", []string{"text a", "text b", "text c", "text d"}},
+		{"bad fields only", "retry: soon\nretry\nid: a\x00b\n\n", nil},
+		{"up to the end", "data: a\n\nerror: x\n", []string{"event a", "text error: x"}},
+		{"an unfinished line", "data: a\n\nerror: x", []string{"event a", "text error: x"}},
+		{"an unfinished line in a block", "data: a\nerror: x", []string{"text error: x"}},
+		{"an unfinished line after others", "<html>\n<p>502", []string{"text <html>\n<p>502"}},
+		{"an unfinished field", "error: x\ndat", []string{"text error: x"}},
+		{"an unfinished comment", "error: x\n: c", []string{"text error: x"}},
+		{"only an unfinished field", "ret", nil},
+		{
+			"pretty-printed JSON", "{\n  \"error\": {\n    \"code\": 429\n  }\n}\n\ndata: a\n\n",
+			[]string{"text {\n  \"error\": {\n    \"code\": 429\n  }\n}", "event a"},
+		},
+		{"comments between", ": c\na\n: c\n:\nb\n: c\n\nc\n", []string{"text a\nb", "text c"}},
+		{"blank lines between", "a\n\nb\n\n\nc\n", []string{"text a", "text b", "text c"}},
+		{"names that are not quite fields", "Data: x\n data: y\ndataset: z\nids\nretrying: 1\n", []string{"text Data: x\n data: y\ndataset: z\nids\nretrying: 1"}},
+		{"a byte order mark", "\uFEFFerror: x\n", []string{"text error: x"}},
+		{"a byte order mark and a field", "\uFEFFdata: a\n\n", []string{"event a"}},
+		{"half a byte order mark", "\xEF\xBB", nil},
+		{"two byte order marks", "\uFEFF\uFEFFdata: a\n", []string{"text \uFEFFdata: a"}},
+		{"ill-formed", "\xFF\xE2\x82\n", []string{"text \uFFFD\uFFFD"}},
+		{"a line of the limit", long + "\n\n", []string{"text " + long}},
+		{"a line over the limit", long + "yz\n\n", []string{"text " + long}},
+		{"an unfinished line over the limit", long[1:] + "\n" + long, []string{"text " + long[1:] + "\n"}},
+		{"a line after the limit", long + "\ny\n\nz\n", []string{"text " + long, "text z"}},
+		{"many lines over the limit", strings.Repeat(long[:999]+"\n", 70), []string{"text " + strings.Repeat(long[:999]+"\n", 70)[:most]}},
+	}
+	ways := []struct {
+		name   string
+		reader func(io.Reader) io.Reader
+	}{
+		{"whole", func(r io.Reader) io.Reader { return r }},
+		{"halves", iotest.HalfReader},
+		{"end with the data", iotest.DataErrReader},
+		{"one byte", iotest.OneByteReader},
+		{"one byte, then lost", func(r io.Reader) io.Reader {
+			return io.MultiReader(iotest.OneByteReader(r), iotest.ErrReader(io.ErrUnexpectedEOF))
+		}},
+	}
+	for _, tt := range tests {
+		ways := ways
+		if len(tt.stream) >= most {
+			ways = ways[:3] // the others take long
+		}
+		for _, way := range ways {
+			for _, end := range []string{"\n", "\r\n", "\r"} {
+				t.Run(fmt.Sprintf("%s, %s, %q", tt.name, way.name, end), func(t *testing.T) {
+					body := func() io.Reader { return way.reader(strings.NewReader(strings.ReplaceAll(tt.stream, "\n", end))) }
+					var log textLog
+					err := log.read(t, body(), func(int) error { return nil })
+					require.Equal(t, tt.want, []string(log))
+					_, isReported := errors.AsType[*sse.EventError](err)
+					require.False(t, isReported)
+
+					n := 0
+					for i, entry := range tt.want {
+						text, ok := strings.CutPrefix(entry, "text ")
+						if !ok {
+							continue
+						}
+						// An error ends the stream there.
+						log = nil
+						err := log.read(t, body(), func(i int) error {
+							if i == n {
+								return errInBand
+							}
+							return nil
+						})
+						require.Equal(t, tt.want[:i+1], []string(log))
+						reported := eventError(t, err)
+						require.Equal(t, text, reported.Event.Data)
+						require.Empty(t, reported.Event.Type)
+						require.Equal(t, errInBand, reported.Err)
+
+						// After a panic, the function gets the text again.
+						log = nil
+						_ = log.read(t, body(), func(i int) error {
+							if i == n {
+								panic("out")
+							}
+							return nil
+						})
+						require.Equal(t, tt.want, []string(log))
+						n++
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestIgnoredError(t *testing.T) {
+	in(t, "ends Fetch and Subscribe", func(t *testing.T) {
+		for _, end := range []Step{Data("b"), Cut(), Stall(), Wait(0)} {
+			srv := NewServer(t, InOrder(Script{Send(sse.Event{ID: "1", Data: "a"}), Raw("id: 2\nerror: {\"code\":1}\n\n"), end}))
+			for _, open := range bothCalls(client(srv, failOnText)) {
+				s, err := open(srv.Get("/p?secret=1"))
+				got, err := read(s, err)
+				require.Equal(t, []string{"a"}, got)
+				require.ErrorIs(t, err, errInBand)
+				require.EqualError(t, err, "sse: GET http://server.test/p: error event: in band")
+				require.Equal(t, sse.Event{Data: `error: {"code":1}`, ID: "1"}, eventError(t, err).Event)
+				require.Equal(t, "1", s.LastEventID())
+				require.Zero(t, s.Event())
+				require.False(t, s.Next())
+			}
+			require.Len(t, srv.Requests(), 2)
+		}
+	})
+	in(t, "is the reason for a break or an early end", func(t *testing.T) {
+		for _, text := range []string{"error: x", "error: x\n", "{\n\"error\": 1\n", "data: b\nerror: x\n", "data: [DONE]\nerror: x", "id: 7\nerror: x"} {
+			for _, end := range []Step{Cut(), Wait(0)} {
+				srv := NewServer(t, InOrder(Script{Data("a"), Raw(text), end}))
+				for _, open := range bothCalls(client(srv, failOnText, doneEvent, finishEvent)) {
+					got, err := read(open(srv.Get("/")))
+					require.Equal(t, []string{"a"}, got)
+					eventError(t, err)
+				}
+				require.Len(t, srv.Requests(), 2)
+			}
+		}
+	})
+	in(t, "nil continues", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("<p>\n\n"), Data("b"), Raw("<p>"), Cut()}))
+		got, err := read(client(srv, failOnText).Fetch(srv.Get("/")))
+		require.Equal(t, []string{"a", "b"}, got)
+		require.Equal(t, []string{"<p>", "<p>"}, truncatedError(t, err).Ignored)
+	})
+	in(t, "WithRetryPolicy can continue", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("id: 1\ndata: a\n\nid: 2\ndata: b\nerror: x\n\n")}, Script{Raw("error: x"), Cut()}, Script{Data("c")}, gone))
+		got, err := read(client(srv, failOnText, sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
+			_, reported := errors.AsType[*sse.EventError](a.Err)
+			require.Equal(t, !reported, a.Retry)
+			return a.Delay, true
+		})).Subscribe(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "c"}, got)
+		require.Equal(t, []string{"-", "1", "1", "1"}, sentIDs(srv))
+	})
+	in(t, "the function may recognize an event that is too large", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("error: x\n\n")}))
+		_, err := read(client(srv, sse.WithIgnoredError(func(string) error { return sse.ErrEventTooLarge })).Fetch(srv.Get("/")))
+		require.Equal(t, sse.ErrEventTooLarge, eventError(t, err).Err)
+	})
+	in(t, "WithDone before the text", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a", "[DONE]"), Raw("error: x\n\n")}))
+		got, err := read(client(srv, failOnText, doneEvent).Fetch(srv.Get("/")))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a"}, got)
+	})
+	in(t, "before the function of WithEventError", func(t *testing.T) {
+		for _, stream := range []string{"event: error\ndata: x\nerror: y\n\n", "event: error\nerror: y\n\n"} {
+			srv := NewServer(t, InOrder(Script{Raw(stream)}))
+			_, err := read(client(srv, failOnText, failOnError).Fetch(srv.Get("/")))
+			require.Equal(t, sse.Event{Data: "error: y"}, eventError(t, err).Event)
+		}
+	})
+	in(t, "over the response of other code", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Data("a"), Raw("error: x")}))
+		resp, err := srv.Client().Do(srv.Get("/"))
+		require.NoError(t, err)
+		_, err = read(sse.FromResponse(resp, failOnText))
+		require.EqualError(t, err, "sse: GET http://server.test/: error event: in band")
+	})
+	in(t, "the log leaves out the text and the words of the function", func(t *testing.T) {
+		srv := NewServer(t, InOrder(Script{Raw("error: secret\n\n")}))
+		log := new(logLines)
+		_, err := read(client(srv, failOnText, sse.WithLogger(slog.New(log))).Fetch(srv.Get("/")))
+		eventError(t, err)
+		require.Equal(t, []string{"DEBUG connecting", "INFO connected", "INFO disconnected: error event", "WARN ended: error event"}, log.lines)
+	})
+	t.Run("a Parser does not use it", func(t *testing.T) {
+		p := sse.NewParser(strings.NewReader("error: x\n\ndata: a\n\nerror: x"), failOnText)
+		require.True(t, p.Next())
+		require.False(t, p.Next())
+		require.NoError(t, p.Err())
+	})
+}
+
+// The stream's own cause of an end wins over a text that is not complete.
+func TestIgnoredErrorAndInterruptions(t *testing.T) {
+	unwanted := sse.WithIgnoredError(func(string) error { return errInBand })
+	text := Script{Data("a"), Raw("error: x\nerror"), Stall()}
+	for name, tt := range map[string]struct {
+		stop interruption
+		opts []sse.Option
+		want error
+	}{
+		"Close":         {stop: closeStream, want: sse.ErrClosed},
+		"context":       {stop: cancelStream, want: errUserLeft},
+		"idle timeout":  {opts: []sse.Option{idleTimeout}, want: sse.ErrIdleTimeout},
+		"event timeout": {opts: []sse.Option{eventTimeout}, want: sse.ErrEventTimeout},
+	} {
+		in(t, name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(text))
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			s, err := client(srv, unwanted).Fetch(srv.Get("/").WithContext(ctx), tt.opts...)
+			require.NoError(t, err)
+			require.True(t, s.Next())
+			if tt.stop != nil {
+				time.AfterFunc(time.Second, func() { tt.stop(s, cancel) })
+			}
+			require.False(t, s.Next())
+			require.ErrorIs(t, s.Err(), tt.want)
+		})
+	}
+	in(t, "Reconnect", func(t *testing.T) {
+		srv := NewServer(t, InOrder(text, Script{Data("b")}, gone))
+		s, err := client(srv, unwanted).Subscribe(srv.Get("/"))
+		require.NoError(t, err)
+		time.AfterFunc(time.Second, s.Reconnect)
+		got, err := read(s, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, got)
+	})
+	for _, text := range []string{"error: x\n\n", "error: x"} {
+		in(t, fmt.Sprintf("Close in the function, %q", text), func(t *testing.T) {
+			srv := NewServer(t, InOrder(Script{Data("a"), Raw(text)}))
+			var s *sse.Stream
+			s, err := client(srv, sse.WithIgnoredError(func(string) error { s.Close(); return errInBand })).Fetch(srv.Get("/"))
+			got, err := read(s, err)
+			require.Equal(t, []string{"a"}, got)
+			require.Equal(t, sse.ErrClosed, err)
 		})
 	}
 }

@@ -143,15 +143,15 @@ func TestAimock(t *testing.T) {
 			"an error, exit status 1, one POST",
 		},
 		{
-			"busy once", 0, whole, `^sse: .* 429 Too Many Requests; retry after 1s; retrying in 1[.\d]*s\nusage: `, 2,
+			"busy once", 0, whole, `^sse: .* 429 Too Many Requests: llm: mock: too many prompts; retry after 1s; retrying in 1[.\d]*s\nusage: `, 2,
 			"a retry after Retry-After, then all of the text, exit status 0",
 		},
 		{
-			"always busy", 1, none, `\nerror: sse: gave up after 2 retries: .* 429 Too Many Requests; retry after 1s\n.*"too many prompts"`, 3,
+			"always busy", 1, none, `\nerror: sse: gave up after 2 retries: .* 429 Too Many Requests: llm: mock: too many prompts; retry after 1s\n`, 3,
 			"two retries, an error with the reason, exit status 1, three POSTs",
 		},
 		{
-			"failed", 1, none, `^error: .*: 500 Internal Server Error\n.*"out of order"`, 1,
+			"failed", 1, none, `^error: .*: 500 Internal Server Error: llm: mock: out of order\n`, 1,
 			"an error with the reason, exit status 1, one POST",
 		},
 		{

@@ -6,64 +6,52 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/llm"
 )
 
-// A dialect describes the requests and the responses of one API.
+// A dialect describes the requests of one API. Package llm knows its responses.
 type dialect struct {
+	response llm.Dialect
+
 	path  string // relative to the base URL; {model} is replaced
 	query string // key=value to set in the URL
 	model string // default model
 	key   string // environment variable of the API key
 	auth  func(h http.Header, key string)
 	body  func(model, prompt string) any
-
-	parse    func(sse.Event) (delta, error)
-	complete sse.Option // detects the end of a complete response
-}
-
-// A delta is the part of the response in one event. Most events set few of its fields.
-type delta struct {
-	text          string
-	input, output int    // tokens so far
-	stopReason    string // why the model stopped early, if it did
 }
 
 type object = map[string]any
 
 var dialects = map[string]dialect{
 	"openai": {
-		path:  "chat/completions",
-		model: "gpt-5-mini",
-		key:   "OPENAI_API_KEY",
-		auth:  bearer,
+		response: llm.OpenAIChat,
+		path:     "chat/completions",
+		model:    "gpt-5-mini",
+		key:      "OPENAI_API_KEY",
+		auth:     bearer,
 		body: func(model, prompt string) any {
 			return object{
 				"model": model, "messages": userMessage(prompt), "stream": true,
 				"stream_options": object{"include_usage": true},
 			}
 		},
-		parse:    parseOpenAI,
-		complete: sse.WithDone("[DONE]"),
 	},
 	"responses": {
-		path:  "responses",
-		model: "gpt-5-mini",
-		key:   "OPENAI_API_KEY",
-		auth:  bearer,
+		response: llm.OpenAIResponses,
+		path:     "responses",
+		model:    "gpt-5-mini",
+		key:      "OPENAI_API_KEY",
+		auth:     bearer,
 		body: func(model, prompt string) any {
 			return object{"model": model, "input": prompt, "stream": true}
 		},
-		parse: parseResponses,
-		// The third way to end is response.failed, which eventError reports.
-		complete: sse.WithTerminator(func(e sse.Event) bool {
-			return e.Type == "response.completed" || e.Type == "response.incomplete"
-		}),
 	},
 	"anthropic": {
-		path:  "messages",
-		model: "claude-haiku-4-5",
-		key:   "ANTHROPIC_API_KEY",
+		response: llm.Anthropic,
+		path:     "messages",
+		model:    "claude-haiku-4-5",
+		key:      "ANTHROPIC_API_KEY",
 		auth: func(h http.Header, key string) {
 			h.Set("Anthropic-Version", "2023-06-01")
 			setKey(h, "X-Api-Key", "", key)
@@ -71,24 +59,17 @@ var dialects = map[string]dialect{
 		body: func(model, prompt string) any {
 			return object{"model": model, "messages": userMessage(prompt), "stream": true, "max_tokens": 4096}
 		},
-		parse:    parseAnthropic,
-		complete: sse.WithTerminator(func(e sse.Event) bool { return e.Type == "message_stop" }),
 	},
 	"gemini": {
-		path:  "models/{model}:streamGenerateContent",
-		query: "alt=sse", // without it, the response is a JSON array
-		model: "gemini-2.5-flash",
-		key:   "GEMINI_API_KEY",
-		auth:  func(h http.Header, key string) { setKey(h, "X-Goog-Api-Key", "", key) },
+		response: llm.Gemini,
+		path:     "models/{model}:streamGenerateContent",
+		query:    "alt=sse", // without it, the response is a JSON array
+		model:    "gemini-2.5-flash",
+		key:      "GEMINI_API_KEY",
+		auth:     func(h http.Header, key string) { setKey(h, "X-Goog-Api-Key", "", key) },
 		body: func(_, prompt string) any {
 			return object{"contents": []object{{"role": "user", "parts": []object{{"text": prompt}}}}}
 		},
-		parse: parseGemini,
-		// The chunk with the finish reason is the last one.
-		complete: sse.WithTerminator(func(e sse.Event) bool {
-			c, err := decode[geminiChunk](e)
-			return err == nil && c.finishReason() != ""
-		}),
 	},
 }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A response that ends early is not accepted as complete, wherever it ends.
+// A response that ends before its finish reason is not accepted as complete, wherever it
+// ends. After it, a clean end is: some servers leave out what follows.
 func TestTruncated(t *testing.T) {
 	for provider, write := range writers {
 		t.Run(provider, func(t *testing.T) {
@@ -21,6 +22,11 @@ func TestTruncated(t *testing.T) {
 					"the connection broke after ": {ssetest.Open(), ssetest.Raw(stream), ssetest.Cut()},
 				} {
 					code, stdout, stderr := chat(t, "-provider", provider, "-url", server(t, script...).URL, "hello")
+					if code == success {
+						require.Contains(t, blocks[n-1]+blocks[max(n-2, 0)], `stop`, stream)
+						require.Equal(t, "one two three\n", stdout)
+						continue
+					}
 					require.Equal(t, failed, code, stream)
 					require.Contains(t, stderr, end, stream)
 					require.NotContains(t, stderr, "usage:", stream)
@@ -47,8 +53,8 @@ func TestErrorInStream(t *testing.T) {
 		"gemini": {
 			"gemini", `data: {"error":{"code":503,"message":"too busy","status":"UNAVAILABLE"}}`, "UNAVAILABLE: too busy",
 		},
-		"gemini blocked": {"gemini", `data: {"promptFeedback":{"blockReason":"SAFETY"}}`, "blocked: SAFETY"},
-		"not JSON":       {"openai", "data: <html>", "invalid character '<' looking for beginning of value"},
+		"not JSON": {"openai", "data: {]", "invalid character ']' looking for beginning of object key string"},
+		"a field":  {"openai", `error: {"message":"too busy"}`, "too busy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			blocks := writers[c.provider]([]string{"one ", "two"}, 1)
@@ -84,10 +90,54 @@ func TestStoppedEarly(t *testing.T) {
 	} {
 		t.Run(provider, func(t *testing.T) {
 			code, stdout, stderr := chat(t, "-provider", provider, "-url", server(t, ssetest.Raw(c.stream)).URL, "hello")
-			require.Equal(t, success, code, stderr)
+			require.Equal(t, stopped, code, stderr)
 			require.Equal(t, "one\n", stdout)
 			require.Contains(t, stderr, "note: the model stopped early: "+c.want+"\nusage: unknown input")
 		})
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	for name, tt := range map[string]struct{ provider, stream, want string }{
+		"of the model": {
+			"openai", `data: {"choices":[{"delta":{"refusal":"I cannot "}}]}` + "\n\n" +
+				`data: {"choices":[{"delta":{"refusal":"help."},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n",
+			"the model refuses: I cannot help.\n",
+		},
+		"of the prompt": {
+			"gemini", `data: {"promptFeedback":{"blockReason":"SAFETY"}}` + "\r\n\r\n",
+			"note: the model stopped early: SAFETY\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := chat(t, "-provider", tt.provider, "-url", server(t, ssetest.Raw(tt.stream)).URL, "hello")
+			require.Equal(t, stopped, code, stderr)
+			require.Empty(t, stdout)
+			require.Contains(t, stderr, tt.want)
+		})
+	}
+}
+
+// Text may follow an early finish reason.
+func TestTextAfterTheFinish(t *testing.T) {
+	const stream = `data: {"candidates":[{"content":{"parts":[{"text":"one "}]},"finishReason":"STOP"}]}` + "\r\n\r\n" +
+		`data: {"candidates":[{"content":{"parts":[{"text":"two"}]},"finishReason":"STOP"}]}` + "\r\n\r\n"
+	code, stdout, stderr := chat(t, "-provider", "gemini", "-url", server(t, ssetest.Raw(stream)).URL, "hello")
+	require.Equal(t, success, code, stderr)
+	require.Equal(t, "one two\n", stdout)
+}
+
+func TestCalls(t *testing.T) {
+	const stream = `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"weather","arguments":"{\"city\":"}}]}}]}` + "\n\n" +
+		`data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"Oslo\"}"}}]},"finish_reason":"tool_calls"}]}` + "\n\ndata: [DONE]\n\n"
+	for want, args := range map[string][]string{
+		"call: weather {\"city\":\"Oslo\"}\n":       {"-calls", "hello"},
+		"note: the model makes 1 calls; see -calls": {"hello"},
+	} {
+		code, stdout, stderr := chat(t, append([]string{"-url", server(t, ssetest.Raw(stream)).URL}, args...)...)
+		require.Equal(t, success, code, stderr)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, want)
 	}
 }
 

@@ -15,7 +15,8 @@
 //	GEMINI_API_KEY=... go run ./examples/chat -provider gemini -url https://generativelanguage.googleapis.com/v1beta "hello"
 //
 // Standard output contains only the response. The exit status is 0 only if the response
-// is complete.
+// is complete, and 3 if the model has stopped early: at a limit, or because it or a filter
+// refuses.
 package main
 
 import (
@@ -45,6 +46,7 @@ const (
 	success     = 0
 	failed      = 1
 	usage       = 2
+	stopped     = 3
 	interrupted = 130 // as shells report a program that Ctrl-C has ended
 )
 
@@ -64,7 +66,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stdout) // also after an incomplete response, to end its line
 	}
 	if err == nil {
-		r.summarize(stderr)
+		r.summarize(stderr, c.calls)
+		if !r.isWhole() {
+			return stopped
+		}
 		return success
 	}
 	code, prefix := failed, "error"
@@ -72,8 +77,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		code, prefix = interrupted, "canceled"
 	}
 	fmt.Fprintf(stderr, "%s: %v\n", prefix, err)
-	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok && len(refusal.Body) > 0 {
-		fmt.Fprintf(stderr, "%.1000s\n", refusal.Body) // the message of err does not include it
+	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok && refusal.Err == nil && len(refusal.Body) > 0 {
+		fmt.Fprintf(stderr, "%.1000s\n", refusal.Body) // package llm has found no reason in it
 	}
 	if r.events > 0 || code == interrupted {
 		fmt.Fprintf(stderr, "received: %d events, %d text deltas, %d characters\n", r.events, r.deltas, r.chars)
@@ -87,6 +92,7 @@ type config struct {
 	url           *url.URL // nil means the embedded server
 	model, prompt string
 	idle, pause   time.Duration
+	calls         bool // print the tool calls
 }
 
 // A usageError is an error in the command line, or -h.
@@ -103,6 +109,7 @@ func parse(ctx context.Context, args []string, stdin io.Reader, stderr io.Writer
 		"endpoint, such as http://localhost:8080/v1/chat/completions (default: an embedded server)")
 	flags.StringVar(&c.model, "model", "", "`name` of the model (default: a small model of the provider)")
 	flags.DurationVar(&c.idle, "idle", time.Minute, "maximum silence of the server, 0 for no limit; thinking models may need more")
+	flags.BoolVar(&c.calls, "calls", false, "print the tool calls that the model makes on standard error")
 	flags.DurationVar(&c.pause, "pause", 45*time.Millisecond, "time between the tokens of the embedded server")
 	if err := flags.Parse(args); err != nil {
 		return c, usageError{err} // Parse has printed it

@@ -64,7 +64,7 @@ func TestRefused(t *testing.T) {
 	code, stdout, stderr := chat(t, "-url", srv.URL, "hello")
 	require.Equal(t, failed, code)
 	require.Empty(t, stdout)
-	require.Contains(t, stderr, "401 Unauthorized\n"+body+"\n")
+	require.Contains(t, stderr, "401 Unauthorized: llm: Incorrect API key provided.\n")
 	require.NotContains(t, stderr, "secret")
 }
 

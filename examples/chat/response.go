@@ -9,20 +9,24 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/llm"
 )
 
 // A response records the progress of one response.
 type response struct {
 	events, deltas, chars int
-	first                 time.Duration // from the request to the first text
-	input, output         int           // tokens, as the provider counts them
-	stopReason            string        // why the model stopped early, if it did
+	first                 time.Duration  // from the request to the first text
+	usage                 llm.Usage      // as the provider counts it
+	finish                string         // why the text ends
+	refusal               string         // what the model says in place of the text
+	calls                 []llm.ToolCall // that the model makes
 }
 
 // fetch sends the prompt and prints the text of the response to out as it arrives. It
@@ -42,7 +46,7 @@ func (r *response) fetch(ctx context.Context, c config, out, stderr io.Writer) e
 		return err
 	}
 	start := time.Now()
-	stream, err := sse.Fetch(req, c.dialect.complete, sse.WithEventError(eventError),
+	stream, err := llm.Fetch(req, c.dialect.response,
 		// Servers send an event or a comment every few seconds. A connection that
 		// has been silent for longer is dead.
 		sse.WithIdleTimeout(c.idle),
@@ -52,37 +56,76 @@ func (r *response) fetch(ctx context.Context, c config, out, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	for event, err := range stream.Events() {
+	for d, err := range stream.Deltas() {
 		if err != nil {
 			return err // the response is incomplete
 		}
 		r.events++
-		d, err := c.dialect.parse(event)
-		if err != nil {
-			return err
-		}
-		r.input, r.output = cmp.Or(d.input, r.input), cmp.Or(d.output, r.output)
-		r.stopReason = cmp.Or(d.stopReason, r.stopReason)
-		if d.text == "" {
+		r.add(d)
+		if d.Text == "" {
 			continue
 		}
 		if r.deltas++; r.deltas == 1 {
 			r.first = time.Since(start)
 		}
-		r.chars += utf8.RuneCountInString(d.text)
-		if _, err := io.WriteString(out, d.text); err != nil {
+		r.chars += utf8.RuneCountInString(d.Text)
+		if _, err := io.WriteString(out, d.Text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// summarize prints the token counts and times of a complete response.
-func (r *response) summarize(w io.Writer) {
-	if r.stopReason != "" {
-		fmt.Fprintln(w, "note: the model stopped early:", r.stopReason)
+// add adds what a delta has beside text.
+func (r *response) add(d llm.Delta) {
+	r.finish = cmp.Or(d.Finish, r.finish)
+	r.refusal += d.Refusal
+	if d.Usage != nil {
+		r.usage = *d.Usage
 	}
-	fmt.Fprintf(w, "usage: %s input tokens, %s output tokens\n", count(r.input), count(r.output))
+	for _, piece := range d.ToolCalls {
+		i := slices.IndexFunc(r.calls, func(c llm.ToolCall) bool { return c.Index == piece.Index })
+		if i < 0 {
+			r.calls = append(r.calls, piece)
+			continue
+		}
+		call := &r.calls[i]
+		call.ID += piece.ID
+		call.Name += piece.Name
+		call.Arguments += piece.Arguments
+	}
+}
+
+// isWhole reports whether the text is all that the model wanted to say.
+func (r *response) isWhole() bool {
+	if r.refusal != "" {
+		return false
+	}
+	switch r.finish {
+	case "", "stop", "completed", "end_turn", "stop_sequence", "STOP", "tool_calls", "tool_use", "function_call":
+		return true
+	}
+	return false
+}
+
+// summarize prints why a complete response ends, its tool calls if that is wanted, and its
+// token counts and times.
+func (r *response) summarize(w io.Writer, calls bool) {
+	if r.refusal != "" {
+		fmt.Fprintln(w, "the model refuses:", r.refusal)
+	}
+	if !r.isWhole() && r.finish != "" {
+		fmt.Fprintln(w, "note: the model stopped early:", r.finish)
+	}
+	for _, call := range r.calls {
+		if calls {
+			fmt.Fprintf(w, "call: %s %s\n", call.Name, call.Arguments)
+		}
+	}
+	if n := len(r.calls); n > 0 && !calls {
+		fmt.Fprintf(w, "note: the model makes %d calls; see -calls\n", n)
+	}
+	fmt.Fprintf(w, "usage: %s input tokens, %s output tokens\n", count(r.usage.Input), count(r.usage.Output))
 	if r.deltas > 0 {
 		fmt.Fprintf(w, "first token after %v\n", r.first.Round(time.Millisecond))
 	}

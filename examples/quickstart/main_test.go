@@ -20,53 +20,46 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// quickstart runs the program with a server that responds with stream.
-func quickstart(t *testing.T, stream string) (stdout string, err error) {
+// quickstart runs the program.
+func quickstart(t *testing.T, args ...string) (stdout, stderr string) {
 	t.Helper()
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), exe, args...)
+	cmd.Env = append(os.Environ(), "QUICKSTART=1", "API_KEY=secret")
+	out, err := cmd.Output()
+	if err == nil {
+		return string(out), ""
+	}
+	failed := new(exec.ExitError)
+	require.ErrorAs(t, err, &failed)
+	require.NotEmpty(t, failed.Stderr)
+	return string(out), string(failed.Stderr)
+}
+
+func TestQuickstart(t *testing.T) {
+	out, stderr := quickstart(t)
+	require.Empty(t, stderr)
+	require.Equal(t, response, out)
+}
+
+func TestQuickstartCut(t *testing.T) {
+	out, stderr := quickstart(t, "-cut")
+	require.Equal(t, "Hello! What can I ", out)
+	require.Contains(t, stderr, "the response ended after 4 events without")
+}
+
+func TestQuickstartURL(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer secret" {
-			http.Error(w, "no", http.StatusUnauthorized)
+			http.Error(w, `{"error":{"message":"no key"}}`, http.StatusUnauthorized)
 			return
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
-		_, _ = io.WriteString(w, stream)
+		_, _ = io.WriteString(w, "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\nevent: error\ndata: overloaded\n\n")
 	}))
 	defer srv.Close()
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), exe, srv.URL)
-	cmd.Env = append(os.Environ(), "QUICKSTART=1", "API_KEY=secret")
-	out, err := cmd.Output()
-	return string(out), err
-}
-
-const tokens = `data: {"choices":[{"delta":{"role":"assistant"}}]}
-
-data: {"choices":[{"delta":{"content":"Good "}}]}
-
-data: {"choices":[{"delta":{"content":"morning!"}}]}
-
-`
-
-func TestQuickstart(t *testing.T) {
-	out, err := quickstart(t, tokens+"data: [DONE]\n\n")
-	require.NoError(t, err)
-	require.Equal(t, "Good morning!\n", out)
-}
-
-func TestQuickstartTruncated(t *testing.T) {
-	out, err := quickstart(t, tokens)
-	failed := new(exec.ExitError)
-	require.ErrorAs(t, err, &failed)
-	require.Contains(t, string(failed.Stderr), "the response ended after 3 events without [DONE]")
-	require.Equal(t, "Good morning!\n", out)
-}
-
-func TestQuickstartErrorEvent(t *testing.T) {
-	for _, block := range []string{`data: {"error":{"message":"overloaded"}}`, `data: {"error":"overloaded"}`, "event: error\ndata: overloaded"} {
-		_, err := quickstart(t, tokens+block+"\n\n")
-		failed := new(exec.ExitError)
-		require.ErrorAs(t, err, &failed)
-		require.Regexp(t, "error event: .*overloaded", string(failed.Stderr))
-	}
+	out, stderr := quickstart(t, "-url", srv.URL)
+	require.Equal(t, "Hi", out)
+	require.Contains(t, stderr, "error event: llm: overloaded")
 }

@@ -42,7 +42,9 @@ func TestDocumentsQuoteCompiledCode(t *testing.T) {
 // quotableCode returns the code that documents may quote.
 func quotableCode(t *testing.T) string {
 	t.Helper()
-	paths := []string{root + "/example_test.go", root + "/example_llm_test.go", "guide_test.go", "errors_page_test.go"}
+	paths := []string{
+		root + "/example_test.go", root + "/example_llm_test.go", root + "/llm/example_test.go", "guide_test.go", "errors_page_test.go",
+	}
 	require.NoError(t, filepath.WalkDir(root+"/examples", func(path string, _ fs.DirEntry, err error) error {
 		if filepath.Ext(path) == ".go" {
 			paths = append(paths, path)

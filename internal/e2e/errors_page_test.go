@@ -55,7 +55,7 @@ const (
 	unsendable   = "`WithPrepare`, `WithResume`, `GetBody`, last event ID: at first | no | yes"
 	unsendable2  = "the same after an attempt was sent | no | no"
 	mistake      = "mistake in an option or the request of `Fetch` or `Subscribe` | no | yes"
-	mistake2     = "mistake in a loop, `FromResponse` or `NewParser` | no | no"
+	mistake2     = "mistake in a loop, `FromResponse`, `NewParser` or `AppendEvent` | no | no"
 )
 
 // tableRows are the rows in the order of the table.
@@ -166,6 +166,18 @@ func failWith(err error) sse.Option {
 	})
 }
 
+// after makes a clean end complete from the event with this data on.
+func after(data string) sse.Option {
+	return sse.WithCompleteAfter(func(e sse.Event) bool { return e.Data == data })
+}
+
+var failOnHTML = sse.WithIgnoredError(func(text string) error {
+	if strings.HasPrefix(text, "<html>") {
+		return errors.New("bad gateway")
+	}
+	return nil
+})
+
 // retryOnce continues after the first failure, whatever it is.
 var retryOnce = sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return a.Delay, a.Number == 1 })
 
@@ -227,9 +239,10 @@ var shownErrors = []shownError{
 
 	// Truncated.
 	{row: incomplete, cause: fetch(Script{three}, done)},
-	{row: incomplete, cause: fetch(Script{three}, stop)},
+	{row: incomplete, cause: fetch(Script{three}, stop, after("4"))},
 	{row: incomplete, cause: fetch(Script{three, Raw("data: Good")})},
 	{row: incomplete, cause: fetch(Script{three, Raw(`{"error":"timeout"}`)}, done)},
+	{row: incomplete, cause: fetch(Script{three, Raw(`{"error":"timeout"}`)}, after("3"))},
 	{row: incomplete, cause: fetch(Script{Raw("<html>502")})},
 	{row: incomplete, cause: fetch(Script{Answer(204)}, done)},
 	{row: incomplete, cause: fetch(Script{three, Cut()})},
@@ -253,9 +266,16 @@ var shownErrors = []shownError{
 	// Events.
 	{row: inBand, cause: fetch(Script{three, Send(sse.Event{Type: "error", Data: "{}"})}, failWith(errors.New("invalid_request_error")))},
 	{row: inBandPasses, cause: fetch(Script{three, Send(sse.Event{Type: "error", Data: "{}"})}, failWith(overloaded{}))},
+	{row: inBand, cause: fetch(Script{three, Raw("<html>\n<h1>502 Bad Gateway</h1>\n")}, failOnHTML)},
 	{row: badEvent, cause: fetch(Script{three, Data(strings.Repeat("x", 2000))}, sse.WithMaxEventSize(1000))},
 	{row: badEvent, cause: decode("oops")},
 	{row: badEvent, cause: decode("")},
+	{row: badEvent, cause: func(*testing.T) (err error) {
+		p := sse.NewParser(strings.NewReader("event: price\ndata: free\n\n"))
+		for _, err = range sse.DecodeFunc(p, func([]byte) (int, error) { return 0, errors.New("not a number") }) {
+		}
+		return err
+	}},
 	{row: badEvent, cause: func(*testing.T) error {
 		p := sse.NewParser(iotest.ErrReader(syscall.EIO))
 		p.Next()
@@ -345,6 +365,15 @@ var shownErrors = []shownError{
 	{row: mistake, cause: changed(func(r *http.Request) { r.RequestURI = "/chat" })},
 	{row: mistake2, cause: func(*testing.T) error { _, err := sse.FromResponse(nil); return err }},
 	{row: mistake2, cause: func(*testing.T) error { return sse.NewParser(nil).Err() }},
+	{row: mistake2, cause: appendEvent(sse.Event{Type: "a\n"})},
+	{row: mistake2, cause: appendEvent(sse.Event{ID: "\x00"})},
+	{row: mistake2, cause: appendEvent(sse.Event{Data: "a\r\nb"})},
+	{row: mistake2, cause: appendEvent(sse.Event{Data: "\xFF"})},
+}
+
+// appendEvent returns the error of AppendEvent.
+func appendEvent(e sse.Event) func(*testing.T) error {
+	return func(*testing.T) error { _, err := sse.AppendEvent(nil, e); return err }
 }
 
 // decode returns the error of decoding this data.

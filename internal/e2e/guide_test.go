@@ -1,7 +1,7 @@
 package e2e_test
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,128 +13,169 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/llm"
 	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
 )
 
 // guide has the code of docs/llm.md as functions that read a response, each with a server
-// that causes the failure it handles.
+// that causes what it handles.
 var guide = []struct {
 	name   string
 	script Script
+	more   []Script // the next responses
 	read   func(req *http.Request, out io.Writer) error
 	out    string
 	err    []string // parts of the error message; none if the guide gets no error
 }{
 	{
-		name:   "event too large",
-		script: Script{Data(strings.Repeat("x", 100_000)), Data(strings.Repeat("x", 5<<20))},
-		read: func(req *http.Request, out io.Writer) error {
-			stream, err := sse.Fetch(req, sse.WithMaxEventSize(4<<20)) // the default is 32 MiB
-			if err != nil {
-				return err
-			}
-			for event, err := range stream.Events() {
-				if err != nil {
-					return err // sse.ErrEventTooLarge, once
-				}
-				fmt.Fprint(out, len(event.Data))
-			}
-			return nil
-		},
-		out: "100000",
-		err: []string{"event too large"},
-	},
-	{
 		name:   "truncated response",
-		script: Script{Data("Good")},
+		script: Script{Data(`{"choices":[{"delta":{"content":"Good"}}]}`), Raw("data: {\"choices\":[{")},
 		read: func(req *http.Request, out io.Writer) error {
-			stream, err := sse.Fetch(req, sse.WithDone("[DONE]"))
+			stream, err := llm.Fetch(req, llm.OpenAIChat)
 			if err != nil {
 				return err
 			}
-			for event, err := range stream.Events() {
+			for text, err := range stream.Text() {
 				if cut, ok := errors.AsType[*sse.TruncatedError](err); ok {
 					return fmt.Errorf("%w; unfinished: %q", err, cut.Partial.Data)
 				}
-				fmt.Fprint(out, event.Data)
+				fmt.Fprint(out, text)
 			}
 			return nil
 		},
 		out: "Good",
-		err: []string{"the response ended after 1 event without [DONE]"},
+		err: []string{"the response ended after 1 event", `unfinished: "{\"choices\":[{"`},
 	},
 	{
 		name:   "error event",
-		script: Script{Data(`{"error":null}`, `{"error":{"message":"overloaded"}}`)},
-		read: func(req *http.Request, out io.Writer) error {
-			failure := func(e sse.Event) error {
-				var v struct{ Error any } // nil if the member is missing or null
-				if json.Unmarshal([]byte(e.Data), &v) == nil && v.Error != nil || e.Type == "error" {
-					return errors.New(e.Data)
-				}
-				return nil
-			}
-			stream, err := sse.Fetch(req, sse.WithDone("[DONE]"), sse.WithEventError(failure))
-			if err != nil {
-				return err
-			}
-			return printAll(stream, out)
-		},
-		out: `{"error":null}`,
-		err: []string{`error event: {"error":{"message":"overloaded"}}`},
+		script: Script{Data(`{"choices":[{"delta":{"content":"Good"}}]}`, `{"error":{"type":"server_error","message":"overloaded"}}`)},
+		read:   diagnose,
+		out:    "Good",
+		err:    []string{"server_error (500): overloaded; worth a retry: true"},
 	},
 	{
-		name:   "error outside of any event",
-		script: Script{Raw(`{"error":"gateway timeout"}`)},
+		name:   "error in place of the response",
+		script: Script{Answer(429, "Content-Type", "application/json"), Raw(`{"error":{"type":"insufficient_quota","message":"used up"}}`)},
+		read:   diagnose,
+		err:    []string{"insufficient_quota (429): used up; worth a retry: false"},
+	},
+	{
+		name:   "wait that is too long",
+		script: Script{Answer(429, "Retry-After", "90"), Raw("quota used up")},
 		read: func(req *http.Request, out io.Writer) error {
-			stream, err := sse.Fetch(req, sse.WithDone("[DONE]"))
+			stream, err := llm.Fetch(req, llm.Anthropic)
+			if refusal, ok := errors.AsType[*sse.ResponseError](err); ok && refusal.RetryAfter > time.Minute {
+				return fmt.Errorf("come back in %v: %w", refusal.RetryAfter, err)
+			}
 			if err != nil {
 				return err
 			}
-			err = printAll(stream, out)
-			if cut, ok := errors.AsType[*sse.TruncatedError](err); ok && len(cut.Ignored) > 0 {
-				return fmt.Errorf("%w: %s", err, strings.Join(cut.Ignored, "\n"))
-			}
-			return err
+			return printAll(stream.Stream, out)
 		},
-		err: []string{"gateway timeout"},
+		err: []string{"come back in 1m30s", "429 Too Many Requests"},
+	},
+	{
+		name:   "chunk that is not JSON",
+		script: Script{Data(`{"choices":[{"delta":{"content":"Good"}}]}`, `{"cho`, `{"choices":[{"delta":{"content":" morning"}}]}`, "[DONE]")},
+		read: func(req *http.Request, out io.Writer) error {
+			stream, err := llm.Fetch(req, llm.OpenAIChat)
+			if err != nil {
+				return err
+			}
+			for text, err := range stream.Text() {
+				if bad, ok := errors.AsType[*sse.DecodeError](err); ok {
+					fmt.Fprintf(out, "[%s]", bad.Event.Data)
+					continue // if the program can do without the chunk
+				}
+				if err != nil {
+					return err
+				}
+				fmt.Fprint(out, text)
+			}
+			return nil
+		},
+		out: `Good[{"cho] morning`,
 	},
 	{
 		name:   "request sent again with an idempotency key",
 		script: Script{Cut()},
+		more:   []Script{{Data("[DONE]")}},
 		read: func(req *http.Request, out io.Writer) error {
 			req.Header.Set("Idempotency-Key", "order-4711") // only if the service supports it
-			stream, err := sse.Fetch(req, sse.WithMaxRetries(1))
+			stream, err := llm.Fetch(req, llm.OpenAIChat)
 			if err != nil {
 				return err
 			}
-			return printAll(stream, out)
+			return printAll(stream.Stream, out)
 		},
-		err: []string{"gave up after 1 retry"},
 	},
 	{
 		name:   "dead connection",
-		script: Script{Data("Good"), Stall()},
+		script: Script{Data(`{"choices":[]}`), Stall()},
 		read: func(req *http.Request, out io.Writer) error {
-			stream, err := sse.Fetch(req,
-				sse.WithOpenTimeout(30*time.Second), // until the headers
-				sse.WithIdleTimeout(time.Minute),    // between any two bytes
+			stream, err := llm.Fetch(req, llm.OpenAIChat,
+				sse.WithOpenTimeout(30*time.Second), // until the response headers; 10 minutes by default
+				sse.WithIdleTimeout(time.Minute),    // between any two bytes; without a limit by default
 			)
 			if err != nil {
 				return err
 			}
-			return printAll(stream, out)
+			return printAll(stream.Stream, out)
 		},
-		out: "Good",
+		out: `{"choices":[]}`,
 		err: []string{"timed out waiting for a byte"},
 	},
 	{
-		name:   "client timeout and a long response",
+		name:   "response that takes too long",
 		script: Script{Data("Good"), Wait(time.Hour), Data(" morning")},
 		read: func(req *http.Request, out io.Writer) error {
-			hc := *http.DefaultClient
-			hc.Timeout = 10 * time.Second // limits the wait for the headers, not the response
-			stream, err := sse.Fetch(req, sse.WithHTTPClient(&hc))
+			ctx, cancel := context.WithTimeout(req.Context(), 5*time.Minute)
+			defer cancel()
+			stream, err := llm.Fetch(req.WithContext(ctx), llm.OpenAIChat)
+			if err != nil {
+				return err
+			}
+			return printAll(stream.Stream, out)
+		},
+		out: "Good",
+		err: []string{"context deadline exceeded"},
+	},
+	{
+		name:   "transcription",
+		script: Script{Data(`{"type":"transcript.text.delta","delta":"Good"}`)},
+		read: func(req *http.Request, out io.Writer) error {
+			stream, err := sse.Fetch(req, sse.WithDone("[DONE]"))
+			if err != nil {
+				return err
+			}
+			type event struct{ Type, Delta string }
+			for e, err := range sse.Decode[event](stream) {
+				if err != nil {
+					return err
+				}
+				fmt.Fprint(out, e.Delta)
+			}
+			return nil
+		},
+		out: "Good",
+		err: []string{"without [DONE]"},
+	},
+	{
+		name:   "resume that is refused at first",
+		script: Script{Retry(time.Second), Send(sse.Event{ID: "1", Data: "Good"}), Cut()},
+		more:   []Script{{Answer(409)}, {Answer(409)}, {Send(sse.Event{ID: "2", Data: " morning"}), Data("[DONE]")}},
+		read: func(req *http.Request, out io.Writer) error {
+			resume := func(ctx context.Context, _ sse.Attempt) (*http.Request, error) {
+				return http.NewRequestWithContext(ctx, http.MethodGet, req.URL.String(), nil)
+			}
+			held := func(a sse.Attempt) (time.Duration, bool) {
+				refusal, ok := errors.AsType[*sse.ResponseError](a.Err)
+				if ok && refusal.StatusCode == http.StatusConflict && a.Number < 5 {
+					return time.Second, true // the server still holds the old connection
+				}
+				return a.Delay, a.Retry
+			}
+			stream, err := sse.Fetch(req, sse.WithDone("[DONE]"), sse.WithResume(resume), sse.WithRetryPolicy(held))
 			if err != nil {
 				return err
 			}
@@ -142,61 +183,28 @@ var guide = []struct {
 		},
 		out: "Good morning",
 	},
-	{
-		name:   "leaving the loop",
-		script: Script{Data("Good", "morning"), Stall()},
-		read: func(req *http.Request, out io.Writer) error {
-			stream, err := sse.Fetch(req)
-			if err != nil {
-				return err
-			}
-			for event, err := range stream.Events() {
-				if err != nil || event.Data == "morning" {
-					break // releases the connection, so that the server stops
-				}
-				fmt.Fprint(out, event.Data)
-			}
-			return nil
-		},
-		out: "Good",
-	},
-	{
-		name:   "error response",
-		script: Script{Answer(429, "Retry-After", "90"), Raw("quota used up")},
-		read: func(req *http.Request, out io.Writer) error {
-			stream, err := sse.Fetch(req)
-			if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
-				return fmt.Errorf("%w: %.300s", err, refusal.Body) // refusal.RetryAfter is the time to wait
-			}
-			if err != nil {
-				return err
-			}
-			return printAll(stream, out)
-		},
-		err: []string{"429 Too Many Requests", "1m30s: quota used up"},
-	},
-	{
-		name:   "chunk that is not JSON",
-		script: Script{Data("", `{"text":"Good"}`, "oops", `{"text":" morning"}`)},
-		read: func(req *http.Request, out io.Writer) error {
-			stream, err := sse.Fetch(req)
-			if err != nil {
-				return err
-			}
-			for chunk, err := range sse.Decode[struct{ Text string }](stream) {
-				if bad, ok := errors.AsType[*sse.DecodeError](err); ok {
-					fmt.Fprintf(out, "[%q]", bad.Event.Data)
-					continue // the next one may be good
-				}
-				if err != nil {
-					return err
-				}
-				fmt.Fprint(out, chunk.Text)
-			}
-			return nil
-		},
-		out: `[""]Good["oops"] morning`,
-	},
+}
+
+// diagnose prints a response and tells what its error means.
+func diagnose(req *http.Request, out io.Writer) error {
+	stream, err := llm.Fetch(req, llm.OpenAIChat, sse.WithMaxRetries(0))
+	if err == nil {
+		err = printText(stream, out)
+	}
+	if failure, ok := errors.AsType[*llm.Error](err); ok {
+		return fmt.Errorf("%s (%d): %s; worth a retry: %t", failure.Type, failure.Status, failure.Message, failure.Retryable())
+	}
+	return err
+}
+
+func printText(stream *llm.Stream, out io.Writer) error {
+	for text, err := range stream.Text() {
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(out, text)
+	}
+	return nil
 }
 
 func printAll(stream *sse.Stream, out io.Writer) error {
@@ -212,7 +220,7 @@ func printAll(stream *sse.Stream, out io.Writer) error {
 func TestGuideHandlesItsFailures(t *testing.T) {
 	for _, tt := range guide {
 		in(t, tt.name, func(t *testing.T) {
-			srv := NewServer(t, InOrder(tt.script))
+			srv := NewServer(t, InOrder(append([]Script{tt.script}, tt.more...)...))
 			transport := http.DefaultClient.Transport
 			http.DefaultClient.Transport = srv.Client().Transport
 			defer func() { http.DefaultClient.Transport = transport }()

@@ -1,0 +1,35 @@
+// Package bridge gives package llm what package sse does not export. Package sse sets the
+// functions. Their options are of type sse.Option and their sources of type sse.Source,
+// which this package cannot import.
+package bridge
+
+import "time"
+
+var (
+	// Fail returns an option with which a call fails with err.
+	Fail func(err error) (option any)
+
+	// OpenTimeout returns an option that is WithOpenTimeout where that is not given.
+	OpenTimeout func(d time.Duration) (option any)
+
+	// Refusal returns an option that calls read with the status and the body of a response
+	// that CheckResponse refuses. The error becomes the Err of the ResponseError.
+	Refusal func(read func(status int, body []byte) error) (option any)
+
+	// Reopen returns an option after whose events an end is no longer complete by
+	// WithCompleteAfter. f is a func(sse.Event) bool.
+	Reopen func(f any) (option any)
+
+	// Watch adds a function of WithIgnoredError to source, which may be a Parser.
+	Watch func(source any, f func(text string) error)
+
+	// Ended returns how source ended, after its last Next.
+	Ended func(source any) End
+)
+
+// An End tells how a source ended without an error.
+type End struct {
+	Completed bool  // by an event that an option names
+	Open      bool  // in the middle of a block, or after text outside any field
+	Truncated error // the TruncatedError for an end that is none
+}

@@ -1,0 +1,113 @@
+package llm
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+)
+
+// readAISDK reads a part of a UI message stream:
+//
+//	data: {"type":"start-step"}
+//	data: {"type":"text-delta","id":"t1","delta":"Hello"}
+//	data: {"type":"finish-step"}
+//	data: {"type":"finish","finishReason":"stop"}
+//	data: [DONE]
+//
+// Some servers leave out [DONE]. The parts of a tool call have an ID and no index.
+func readAISDK(typ string, data []byte) (c chunk, err error) {
+	if string(bytes.TrimSpace(data)) == "[DONE]" {
+		return chunk{state: complete}, nil
+	}
+	if typ == "error" {
+		return chunk{err: eventError(data)}, nil
+	}
+	var v struct {
+		members
+		Delta        word
+		ToolCallID   word
+		ToolName     word
+		InputDelta   word `json:"inputTextDelta"`
+		Input        json.RawMessage
+		FinishReason word
+		Reason       word
+		Metadata     aiSDKMetadata `json:"messageMetadata"`
+	}
+	if ok, err := object(data, &v); !ok || err != nil {
+		return chunk{err: textError(data)}, err
+	}
+	call := ToolCall{ID: string(v.ToolCallID), Name: string(v.ToolName)}
+	switch v.Type {
+	case "text-delta":
+		c.Text, c.keep = string(v.Delta), true
+	case "reasoning-delta":
+		c.Reasoning = string(v.Delta)
+	case "tool-input-start":
+		c.ToolCalls, c.byID = []ToolCall{call}, true
+	case "tool-input-delta":
+		call.Arguments = string(v.InputDelta)
+		c.ToolCalls, c.byID = []ToolCall{call}, true
+	case "tool-input-available":
+		call.Arguments = string(v.Input)
+		c.ToolCalls, c.byID, c.whole = []ToolCall{call}, true, true
+	case "tool-input-error": // the input is what the model has written, and may be no JSON
+		if json.Unmarshal(v.Input, &call.Arguments) != nil {
+			call.Arguments = string(v.Input)
+		}
+		c.ToolCalls, c.byID, c.whole = []ToolCall{call}, true, true
+	case "start-step":
+		c.step = true
+	case "reset-step":
+		c.step, c.Reset = true, true
+	case "finish":
+		c.Finish = string(v.FinishReason)
+		if c.state = mayEnd; c.Finish == "error" {
+			c.err = newError(Error{Type: c.Finish, Message: "the response ended with the finishReason error"}, string(data))
+		}
+	case "abort":
+		c.err = newError(Error{Type: "abort", Message: cmp.Or(string(v.Reason), "the response was aborted")}, string(data))
+	case "", "error": // without a type, it is the error of a gateway
+		c.err = v.err(data)
+	}
+	c.Usage = v.Metadata.usage()
+	return c, nil
+}
+
+// aiSDKMetadata is what an application adds to a message. The protocol does not say what it
+// contains. Many applications add the usage as the AI SDK counts it, as usage or totalUsage.
+type aiSDKMetadata struct{ Usage, TotalUsage aiSDKUsage }
+
+// UnmarshalJSON does not fail: metadata of another kind has no usage.
+func (m *aiSDKMetadata) UnmarshalJSON(b []byte) error {
+	type plain aiSDKMetadata
+	if json.Unmarshal(b, (*plain)(m)) != nil {
+		*m = aiSDKMetadata{}
+	}
+	return nil
+}
+
+func (m *aiSDKMetadata) usage() *Usage {
+	u := cmp.Or(m.TotalUsage, m.Usage)
+	if u == (aiSDKUsage{}) {
+		return nil
+	}
+	return &Usage{
+		Input:     int(u.Input),
+		Output:    int(u.Output),
+		Cached:    int(cmp.Or(u.InputDetails.CacheRead, u.Cached)),
+		Reasoning: int(cmp.Or(u.OutputDetails.Reasoning, u.Reasoning)),
+	}
+}
+
+type aiSDKUsage struct {
+	Input        count `json:"inputTokens"`
+	Output       count `json:"outputTokens"`
+	Cached       count `json:"cachedInputTokens"`
+	Reasoning    count `json:"reasoningTokens"`
+	InputDetails struct {
+		CacheRead count `json:"cacheReadTokens"`
+	} `json:"inputTokenDetails"`
+	OutputDetails struct {
+		Reasoning count `json:"reasoningTokens"`
+	} `json:"outputTokenDetails"`
+}

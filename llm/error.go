@@ -1,0 +1,549 @@
+package llm
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"html"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// maxRaw is the size of Error.Raw.
+const maxRaw = 4 << 10
+
+// An Error is an error that the service reports: in place of a response, as an event, or
+// outside any event. Find it with [errors.AsType], in the tree of an [*sse.EventError] or
+// [*sse.ResponseError], or by itself as the refusal at the end of [Dialect.Text].
+type Error struct {
+	Type    string // the service's word for the kind of error, such as overloaded_error or UNAVAILABLE
+	Code    string // a second word, where the service has one
+	Message string // never empty
+	Status  int    // the status that the service gives or documents for the error; 0 if there is none
+	Raw     string // what was received, at most 4,096 bytes
+}
+
+// Error returns the type, or else the code, and the message, in at most 600 bytes.
+func (e *Error) Error() string {
+	kind := cmp.Or(e.Type, e.Code)
+	if kind == "" || kind == e.Message {
+		return "llm: " + bound(e.Message, 512)
+	}
+	return "llm: " + bound(kind, 64) + ": " + bound(e.Message, 512)
+}
+
+// LogValue implements [slog.LogValuer]. It leaves out the message, which may repeat what was
+// sent, and words that do not look like names.
+func (e *Error) LogValue() slog.Value {
+	text := "llm: error"
+	for _, word := range []string{e.Type, e.Code} {
+		if word != "" && len(word) <= 64 && isFieldName(word) {
+			text += " " + word
+		}
+	}
+	if e.Status != 0 {
+		text += " " + strconv.Itoa(e.Status)
+	}
+	return slog.StringValue(text)
+}
+
+// MarshalText is LogValue for encoders that do not use it.
+func (e *Error) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
+
+// Retryable reports whether the same request may succeed later, judging by the status and
+// by the words of the service: a used-up quota, for example, does not pass, although its
+// status is often 429. [sse.Retryable] asks it for an error in a stream, and looks only at
+// the status of a refused response.
+func (e *Error) Retryable() bool {
+	words := []string{plainWord(e.Type), plainWord(e.Code)}
+	has := func(list []string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(list, w) })
+	}
+	switch {
+	case has(permanent):
+		return false
+	case has(temporary):
+		return true
+	}
+	switch e.Status {
+	case 408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530, 598, 599:
+		return true
+	}
+	return false
+}
+
+// The words of the services, as plainWord returns them.
+var (
+	permanent = []string{
+		"insufficientquota", "exceededcurrentquotaerror", "insufficientbalance", "insufficientcredits",
+		"billingerror", "billinghardlimitreached", "budgetexceeded", "usagelimitreached",
+	}
+	temporary = []string{
+		"overloaded", "overloadederror", "engineoverloaded", "engineoverloadederror", "serveroverloaded",
+		"ratelimit", "ratelimiterror", "ratelimitexceeded", "ratelimitreachederror", "requestlimitexceeded",
+		"toomanyrequests", "throttling", "throttlingratequota", "slowdown", "resourceexhausted",
+		"servererror", "internalservererror", "internalerror", "internal", "apierror", "networkerror",
+		"timeout", "timeouterror", "deadlineexceeded", "gatewaytimeout", "vectorstoretimeout", "badgateway",
+		"serviceunavailable", "temporarilyunavailable", "unavailable", "insufficientsystemresource", "aborted",
+	}
+)
+
+// plainWord returns the letters of s in lower case: services write the same word in several
+// ways.
+func plainWord(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r = unicode.ToLower(r); unicode.IsLetter(r) {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+// statuses are those that the services document for types of errors.
+var statuses = map[string]int{
+	"invalid_request_error": 400,
+	"authentication_error":  401,
+	"billing_error":         402,
+	"permission_error":      403,
+	"not_found_error":       404,
+	"request_too_large":     413,
+	"rate_limit_error":      429,
+	"api_error":             500,
+	"timeout_error":         504,
+	"overloaded_error":      529,
+	"rate_limit_exceeded":   429,
+	"insufficient_quota":    429,
+	"server_error":          500,
+
+	// The Interactions API of Gemini has codes.
+	"invalid_request":     400,
+	"failed_precondition": 400,
+	"parameter_unknown":   400,
+	"authentication":      401,
+	"payment_required":    402,
+	"permission_denied":   403,
+	"not_found":           404,
+	"model_not_found":     404,
+	"already_exists":      409,
+	"aborted":             409,
+	"out_of_range":        416,
+	"quota_exceeded":      429,
+	"too_many_requests":   429,
+	"unimplemented":       501,
+	"service_unavailable": 503,
+	"deadline_exceeded":   504,
+	"gateway_timeout":     504,
+}
+
+// asError returns err without making a nil pointer a non-nil error.
+func asError(err *Error) error {
+	if err == nil {
+		return nil
+	}
+	return err
+}
+
+// newError completes e, which raw has told.
+func newError(e Error, raw string) *Error {
+	e.Raw = bound(raw, maxRaw)
+	e.Message = cmp.Or(strings.TrimSpace(bound(e.Message, maxRaw)), e.Type, e.Code,
+		strings.TrimSpace(bound(raw, 512)), "the service reports an error without a message")
+	e.Status = cmp.Or(e.Status, statuses[e.Type], statuses[e.Code])
+	return &e
+}
+
+// bound returns s in at most n bytes.
+func bound(s string, n int) string {
+	const mark = "..."
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n-len(mark)], "") + mark
+	}
+	return s
+}
+
+// A failure is a JSON value in which a service reports an error: an object, a string, a
+// number, or a list of them. null, {}, "", false, 0 and [] report none.
+type failure struct{ Error }
+
+func (f *failure) UnmarshalJSON(b []byte) error {
+	f.Error = Error{}
+	switch b = bytes.TrimSpace(b); b[0] {
+	case '"':
+		return json.Unmarshal(b, &f.Message)
+	case '[':
+		var list []failure
+		err := json.Unmarshal(b, &list)
+		if i := slices.IndexFunc(list, func(e failure) bool { return e.isSet() }); i >= 0 {
+			f.Error = list[i].Error
+		}
+		return err
+	case '{':
+		return f.object(b)
+	case 't':
+		f.Message = "true"
+	case '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		f.Code = string(b)
+		f.Status = word(b).status()
+	}
+	return nil
+}
+
+// object reads an object that is an error, or that has one in a member:
+//
+//	{"type":"…","code":"…","message":"…"}   {"error":{…}}   {"status":404,"error":"Not Found","message":"…"}
+func (f *failure) object(b []byte) error {
+	var v struct {
+		Type, Name, Code, Status word
+		Message, Msg, Title      word
+		Error, Errors, Detail    failure
+		ErrorText                word // of the AI SDK
+
+		ErrorType        word `json:"error_type"`
+		ErrorCode        word `json:"error_code"`
+		ErrorMessage     word `json:"error_message"`
+		ErrorMsg         word `json:"error_msg"`
+		ErrorDescription word `json:"error_description"`
+		StatusCode       word `json:"status_code"`
+		HTTPStatus       word `json:"statusCode"`
+		Base             base `json:"base_resp"`
+	}
+	err := json.Unmarshal(b, &v)
+	for _, w := range []word{v.ErrorType, v.Type, v.Name, v.Status} { // Google's UNAVAILABLE is a status
+		if f.Type == "" && w != "error" && w != "true" && !w.isNumber() {
+			f.Type = string(w)
+		}
+	}
+	f.Message = string(cmp.Or(v.Message, v.ErrorMessage, v.ErrorText, v.Msg, v.ErrorMsg, v.ErrorDescription))
+	for _, w := range []word{v.StatusCode, v.HTTPStatus, v.Status, v.Code, v.ErrorCode} {
+		f.Status = cmp.Or(f.Status, w.status())
+	}
+	for _, w := range []word{v.Code, v.ErrorCode, v.Base.Code} {
+		if f.Code == "" && w.status() == 0 && w != "0" {
+			f.Code = string(w)
+		}
+	}
+
+	inner := cmp.Or(v.Error.Error, v.Errors.Error)
+	switch {
+	case inner != (Error{}):
+		switch title := inner.Message; {
+		case f.Message == "" || inner != Error{Message: title}:
+		case title == "true":
+			inner.Message = f.Message
+		case len(title) <= 64:
+			inner = Error{Type: title, Message: f.Message}
+		}
+		f.Error = Error{
+			Type:    cmp.Or(inner.Type, string(v.ErrorType)),
+			Code:    cmp.Or(inner.Code, f.Code),
+			Message: cmp.Or(inner.Message, f.Message),
+			Status:  cmp.Or(inner.Status, f.Status),
+		}
+	case f.Message == "":
+		f.Message = cmp.Or(v.Detail.Message, string(v.Base.Message), string(v.Title))
+	}
+	if f.Error == (Error{}) && !isEmpty(b) {
+		f.Message = string(b)
+	}
+	return err
+}
+
+// A base is how MiniMax tells of an error. Without one, the code is 0.
+type base struct {
+	Code    word `json:"status_code"`
+	Message word `json:"status_msg"`
+}
+
+// isEmpty reports whether b is a JSON object whose members all say nothing.
+func isEmpty(b []byte) bool {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(b, &members) // b was decoded before
+	for _, m := range members {
+		switch string(m) {
+		case "null", `""`, "false", "0", "{}", "[]":
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func (f *failure) isSet() bool { return f.Error != Error{} }
+
+// A word is a JSON string, a number, or the JSON of anything else but null and false.
+type word string
+
+func (w *word) UnmarshalJSON(b []byte) error {
+	switch {
+	case string(b) == "null" || string(b) == "false":
+		*w = ""
+	case b[0] == '"':
+		return json.Unmarshal(b, (*string)(w))
+	default:
+		*w = word(b)
+	}
+	return nil
+}
+
+func (w word) isNumber() bool {
+	_, err := strconv.Atoi(string(w))
+	return err == nil
+}
+
+// status returns w if it is the status of a refusal, or 0.
+func (w word) status() int {
+	if n, err := strconv.Atoi(string(w)); err == nil && n >= 400 && n < 600 {
+		return n
+	}
+	return 0
+}
+
+// A count is a JSON number, which may be in a string, or 0 for anything else.
+type count int
+
+func (c *count) UnmarshalJSON(b []byte) error {
+	*c = 0
+	if f, err := strconv.ParseFloat(string(bytes.Trim(b, `"`)), 64); err == nil && f >= 0 && f < 1<<31 {
+		*c = count(f)
+	}
+	return nil
+}
+
+// refusal returns the error in the body of a response with this status that is not an
+// event stream, or nil if there is none.
+func refusal(status int, body []byte) error {
+	body = bytes.TrimSpace(body)
+	refused := status/100 != 2
+	if len(body) == 0 || !refused && !isEnvelope(body) { // a complete response, perhaps
+		return nil
+	}
+	f := parseFailure(body)
+	if !f.isSet() {
+		return nil
+	}
+	if refused {
+		f.Status = cmp.Or(f.Status, status)
+	}
+	return newError(f.Error, string(body))
+}
+
+// parseFailure returns the error that data is: JSON, HTML, text, or the event of one.
+func parseFailure(data []byte) (f failure) {
+	if json.Unmarshal(data, &f) == nil {
+		return f
+	}
+	for line := range bytes.Lines(data) {
+		if value, ok := bytes.CutPrefix(line, []byte("data:")); ok && json.Unmarshal(value, &f) == nil {
+			return f
+		}
+	}
+	return failure{Error{Message: plainText(string(data))}}
+}
+
+// isEnvelope reports whether body is a JSON object, or a list of them, that tells of an error.
+func isEnvelope(body []byte) bool {
+	e, err := envelope(body)
+	return err == nil && e != nil
+}
+
+// envelope returns the error in a member of a JSON object, or of one in a list, or nil:
+//
+//	{"error":{"message":"…"}}   {"error":"…"}   [{"error":{…}}]   {"errors":[…]}
+//	{"error_type":"…","error_message":"…"}   {"detail":"…"}   {"object":"error","message":"…"}
+func envelope(data []byte) (*Error, error) {
+	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '[' {
+		var list []json.RawMessage
+		err := json.Unmarshal(data, &list)
+		for _, element := range list {
+			if element[0] == '{' {
+				if e, err := envelope(element); e != nil || err != nil {
+					return e, err
+				}
+			}
+		}
+		return nil, err
+	}
+	var v members
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil, err
+	}
+	if v.err(data) == nil {
+		return nil, nil
+	}
+	return eventError(data), nil // with the members beside the error
+}
+
+// members are those of a JSON object that report an error.
+type members struct {
+	Error, Errors, Detail failure
+	ErrorType             word `json:"error_type"`
+	ErrorCode             word `json:"error_code"`
+	ErrorMessage          word `json:"error_message"`
+	Base                  base `json:"base_resp"`
+	Object, Type          word // "error" makes an error of the object
+}
+
+// err returns the error that the members of data report, or nil.
+func (m *members) err(data []byte) *Error {
+	for _, f := range []*failure{&m.Error, &m.Errors} {
+		if f.isSet() {
+			return newError(f.Error, string(data))
+		}
+	}
+	isCode := func(w word) bool { return w != "" && w != "0" }
+	switch {
+	case m.ErrorType != "", isCode(m.ErrorCode), m.ErrorMessage != "", isCode(m.Base.Code),
+		m.Object == "error", m.Type == "error":
+		return eventError(data)
+	case m.Detail.isSet():
+		return newError(m.Detail.Error, string(data))
+	}
+	return nil
+}
+
+// eventError returns the error of an event that is one by its type.
+func eventError(data []byte) *Error {
+	return newError(parseFailure(bytes.TrimSpace(data)).Error, string(data))
+}
+
+// ignoredError returns the error that text outside any field reports, or nil. Such text is
+// what a server or a proxy has written in place of an event stream, or in the middle of
+// one: a field called error, JSON on one or many lines, HTML, or plain text. A field with
+// another name is not an error, since the standard lets clients ignore it, unless it is a
+// misspelt data or event.
+func ignoredError(text string) *Error {
+	trimmed := strings.TrimSpace(text)
+	if trimmed == "" {
+		return nil
+	}
+	switch trimmed[0] {
+	case '{', '[':
+		return documentError(trimmed)
+	case '<':
+		return newError(Error{Message: plainText(trimmed)}, text)
+	}
+	rest := text
+	for line := range strings.Lines(text) {
+		name, _, isField := strings.Cut(strings.TrimSpace(line), ":")
+		_, value, _ := strings.Cut(rest, ":")
+		rest = rest[len(line):]
+		switch {
+		case isField && isErrorName(name):
+			if f := fieldFailure(value); f.isSet() {
+				return newError(f.Error, text)
+			}
+		case isField && isMisspelt(line, name, "data"), isField && isMisspelt(line, name, "event"):
+			return newError(Error{Message: "a line that is not a field because of its case or white space: " + strings.TrimSpace(line)}, text)
+		case isField && isFieldName(name), isKeepAlive(name), name == "":
+		default:
+			return newError(Error{Message: trimmed}, text)
+		}
+	}
+	return nil
+}
+
+// fieldFailure returns the error in the value of a field: JSON, with or without text after
+// it, or text.
+func fieldFailure(value string) (f failure) {
+	if json.NewDecoder(strings.NewReader(value)).Decode(&f) != nil {
+		f.Error = Error{Message: strings.TrimSpace(value)}
+	}
+	return f
+}
+
+// documentError returns the error in JSON that is not in a field: one value or several. The
+// chunk of a response that lacks the name of its field is an error, since its text is lost.
+func documentError(text string) *Error {
+	for d := json.NewDecoder(strings.NewReader(text)); d.More(); {
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil { // cut off, or text that begins with a bracket
+			return newError(Error{Message: "text in place of events: " + text}, text)
+		}
+		if e, _ := envelope(value); e != nil {
+			return newError(*e, text)
+		}
+		var lost struct{ Choices, Candidates, Delta json.RawMessage }
+		if _ = json.Unmarshal(value, &lost); lost.Choices != nil || lost.Candidates != nil || lost.Delta != nil {
+			return newError(Error{Message: "a chunk that is not in a data field: " + text}, text)
+		}
+	}
+	return nil
+}
+
+// textError returns the error that data reports which is not an object, or nil: a line such
+// as "error: out of memory", or HTML.
+func textError(data []byte) *Error {
+	text := string(bytes.TrimSpace(data))
+	name, _, isField := strings.Cut(text, ":")
+	lower := strings.ToLower(text)
+	switch {
+	case isField && isErrorName(name):
+		return ignoredError(text)
+	case strings.HasPrefix(lower, "<html"), strings.HasPrefix(lower, "<!doctype"), strings.HasPrefix(lower, "[error"):
+		return newError(Error{Message: plainText(text)}, string(data))
+	}
+	return nil
+}
+
+// isErrorName reports whether name is one of an error, such as error or ValueError.
+func isErrorName(name string) bool {
+	name = strings.ToLower(strings.TrimSpace(name))
+	return name == "err" || !strings.Contains(name, " ") &&
+		(strings.HasSuffix(name, "error") || strings.HasSuffix(name, "errors") || strings.HasSuffix(name, "exception"))
+}
+
+// isFieldName reports whether name can be that of a field which the standard lets clients
+// ignore.
+func isFieldName(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}
+
+// isMisspelt reports whether a line with this name is nearly the field, so that its content
+// is lost.
+func isMisspelt(line, name, field string) bool {
+	return strings.EqualFold(strings.TrimSpace(name), field) && !strings.HasPrefix(line, field+":")
+}
+
+// isKeepAlive reports whether a line is one that a server writes to keep the connection open.
+func isKeepAlive(line string) bool {
+	switch plainWord(line) {
+	case "ping", "pong", "keepalive", "heartbeat":
+		return true
+	}
+	return false
+}
+
+// plainText returns the title of an HTML document, or other text as it is.
+func plainText(s string) string {
+	if !strings.HasPrefix(s, "<") {
+		return s
+	}
+	if lower := strings.ToLower(s); len(lower) == len(s) {
+		if i := strings.Index(lower, "<title>"); i >= 0 {
+			if j := strings.Index(lower[i:], "</title>"); j >= 0 {
+				if title := strings.Join(strings.Fields(html.UnescapeString(s[i+len("<title>"):i+j])), " "); title != "" {
+					return title
+				}
+			}
+		}
+	}
+	return "an HTML document in place of the response"
+}
+
+// isRefusal reports whether a reason to end a response means that the model or a filter
+// refuses to respond.
+func isRefusal(finish string) bool {
+	switch strings.ToLower(finish) {
+	case "", "stop", "end_turn", "stop_sequence", "tool_calls", "tool_use", "tool_call", "function_call", "length",
+		"max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "eos", "eos_token", "incomplete",
+		"compaction", "complete", "pause_turn", "completed", "finish_reason_unspecified", "requires_action", "tool-calls",
+		"succeeded", "partial-succeeded", "paused": // of a workflow
+		return false
+	}
+	return true
+}

@@ -1,0 +1,184 @@
+package llm
+
+import (
+	"bytes"
+	"encoding/json"
+	"sync/atomic"
+)
+
+// A format is what a dialect knows. To add a dialect, write its read function in a file of
+// its own, and add a constant and an element of formats; give it tests with the streams of
+// the service. TestDialects writes the table in docs/llm.md.
+type format struct {
+	name string
+
+	// done is the data of the events that only mark the end. They are not deltas. Where a
+	// service does not send such an event, its data can be text of the model.
+	done []string
+
+	// read returns what an event says. It depends on nothing but its arguments. An error
+	// means that the data is not what the service sends.
+	read func(typ string, data []byte) (chunk, error)
+
+	// These are a row of the table in docs/llm.md.
+	service string // and its API
+	end     string // how a complete response ends
+	failure string // how the service reports an error in the stream
+	text    string // where it is
+}
+
+var formats = [...]format{
+	OpenAIChat: {
+		name: "OpenAIChat", done: []string{"[DONE]"}, read: readOpenAIChat,
+		service: "OpenAI Chat Completions, and what speaks it: Azure, DeepSeek, Groq, llama.cpp, Mistral, Ollama, OpenRouter, vLLM, xAI …",
+		end:     "`[DONE]`, or a clean end after the `finish_reason`",
+		failure: "`\"error\":{…}`, `event: error`, or a field named `error`",
+		text:    "`choices[0].delta.content`",
+	},
+	OpenAIResponses: {
+		name: "OpenAIResponses", done: []string{"[DONE]"}, read: readOpenAIResponses,
+		service: "OpenAI Responses",
+		end:     "`response.completed` or `response.incomplete`; `[DONE]` of a proxy",
+		failure: "`response.failed`, `response.cancelled`, or `event: error`",
+		text:    "`delta` of `response.output_text.delta`",
+	},
+	Anthropic: {
+		name: "Anthropic", read: readAnthropic,
+		service: "Anthropic Messages",
+		end:     "`message_stop`, or a clean end after the `stop_reason`",
+		failure: "`event: error`",
+		text:    "`delta.text` of `content_block_delta`",
+	},
+	Gemini: {
+		name: "Gemini", read: readGemini,
+		service: "Gemini API and Vertex AI, `streamGenerateContent` with `alt=sse`",
+		end:     "a clean end after the `finishReason` or a `blockReason`",
+		failure: "`\"error\":{…}`",
+		text:    "`candidates[0].content.parts[].text`",
+	},
+	GeminiInteractions: {
+		name: "GeminiInteractions", read: readGeminiInteractions,
+		service: "Gemini Interactions",
+		end:     "`interaction.completed`; before the middle of 2026 `interaction.complete`",
+		failure: "`error`, or the status `failed`, `cancelled` or `budget_exceeded`",
+		text:    "`delta.text` of `step.delta`",
+	},
+	Cohere: {
+		name: "Cohere", done: []string{"[DONE]"}, read: readCohere,
+		service: "Cohere Chat, version 2",
+		end:     "`message-end` or `[DONE]`",
+		failure: "`message-end` with the `finish_reason` `ERROR` or `TIMEOUT`",
+		text:    "`delta.message.content.text` of `content-delta`",
+	},
+	Perplexity: {
+		name: "Perplexity", done: []string{"[DONE]"}, read: readPerplexity,
+		service: "Perplexity Sonar",
+		end:     "a clean end after the `finish_reason`, or `[DONE]`",
+		failure: "`\"error\":{…}`",
+		text:    "`choices[0].delta.content`",
+	},
+	Replicate: {
+		name: "Replicate", read: readReplicate,
+		service: "Replicate, the stream of a prediction",
+		end:     "`event: done`",
+		failure: "`event: error`, or `event: done` with a `reason`",
+		text:    "the data of `event: output`",
+	},
+	Dify: {
+		name: "Dify", read: readDify,
+		service: "Dify, chat and workflow applications",
+		end:     "`message_end`, or `workflow_finished` of a workflow",
+		failure: "`\"event\":\"error\"`, or the `status` `failed` or `stopped`",
+		text:    "`answer` of `message` and `agent_message`, `data.text` of `text_chunk`",
+	},
+	AISDK: {
+		name: "AISDK", done: []string{"[DONE]"}, read: readAISDK,
+		service: "Vercel AI SDK, UI message stream",
+		end:     "`[DONE]`, or a clean end after `finish`",
+		failure: "`\"type\":\"error\"`, `abort`, or the `finishReason` `error`",
+		text:    "`delta` of `text-delta`",
+	},
+}
+
+// A chunk is what an event says.
+type chunk struct {
+	Delta
+	state state
+	err   *Error // what the service reports
+
+	// part tells apart the texts of a response that has several. If whole is set, each field
+	// is all of the part, and adds something only if no delta of it came before.
+	part  int
+	whole bool
+
+	// keep is set on text that a later event may repeat or bring back. If repeats is set and
+	// Text, the first of its part, is all the text kept, it adds nothing.
+	keep, repeats bool
+
+	// step is set if a step begins. With Reset, only the text of the step is taken back.
+	step bool
+
+	// byID is set if the calls have no Index: their IDs tell them apart.
+	byID bool
+
+	// served is set if the service makes the ToolCalls itself. No piece of them is a delta.
+	served bool
+}
+
+// unnumbered is the Index of a ToolCall that is complete, and that the service does not
+// number.
+const unnumbered = -1
+
+// continues reports whether c adds to the response and does not end it. If the end has come
+// before, it was not the end: some proxies send the reason to finish with each chunk that
+// has no text.
+func (c *chunk) continues() bool {
+	return c.state == open && (c.Text != "" && !c.whole || c.Reasoning != "" || c.Refusal != "" || len(c.ToolCalls) > 0)
+}
+
+// A state tells how an event changes what the end of the response means.
+type state int
+
+const (
+	open     state = iota // the response is not complete
+	mayEnd                // from here on, a clean end is complete
+	complete              // here the response ends
+)
+
+// partOf returns the part that a response has at an index in the content of one of its items.
+func partOf(item, content int) int { return item<<16 | content&0xffff }
+
+// allOf returns the part of a chunk that is whole and has all of an item.
+func allOf(item int) int { return everything - 1 - item }
+
+// everything is the part of a chunk that is whole and has all of the response.
+const everything = -1
+
+// A memo remembers the last result of reading an event, which the functions of an option
+// and the loop ask for one after the other. Several streams may share it.
+type memo struct{ last atomic.Pointer[memoEntry] }
+
+type memoEntry struct {
+	typ, data string
+	chunk     chunk
+	err       error
+}
+
+func (m *memo) get(typ string, data []byte, read func(string, []byte) (chunk, error)) (chunk, error) {
+	if e := m.last.Load(); e != nil && e.typ == typ && e.data == string(data) {
+		return e.chunk, e.err
+	}
+	c, err := read(typ, data)
+	m.last.Store(&memoEntry{typ: typ, data: string(data), chunk: c, err: err})
+	return c, err
+}
+
+// object decodes data, which has to be a JSON object, into v. It reports whether data
+// begins like one: other data is not a chunk.
+func object(data []byte, v any) (bool, error) {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 || data[0] != '{' {
+		return false, nil
+	}
+	return true, json.Unmarshal(data, v)
+}

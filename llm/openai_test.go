@@ -1,0 +1,537 @@
+package llm_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/llm"
+)
+
+// hel is a chunk with the first half of a text.
+const hel = `data: {"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}]}
+
+`
+
+func TestOpenAIChat(t *testing.T) {
+	check(t, llm.OpenAIChat, []stream{
+		{
+			name: "whole",
+			body: `data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}
+
+data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}]}
+
+data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":null}]}
+
+data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}
+
+data: {"id":"c","object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":4}}}
+
+data: [DONE]
+
+`,
+			text: "Hello", finish: "stop", usage: &llm.Usage{Input: 9, Output: 2, Cached: 4},
+		},
+		{
+			name: "no [DONE], usage of null and of zeros",
+			body: hel + `data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"length"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}
+
+data: {"choices":null,"usage":{"prompt_tokens":9,"completion_tokens":20,"completion_tokens_details":{"reasoning_tokens":18}}}
+
+`,
+			text: "Hello", finish: "length", usage: &llm.Usage{Input: 9, Output: 20, Reasoning: 18},
+		},
+		{
+			name: "[DONE] without a finish reason",
+			body: hel + "data:[DONE]\n\n",
+			text: "Hel",
+		},
+		{
+			name: "[DONE] alone",
+			body: "data: [DONE]\n\n",
+		},
+		{
+			name: "members that report no error",
+			body: `data: {"error":null,"choices":[{"index":0,"delta":{"content":"a"},"error":null}],"x_groq":{"id":"r"}}
+
+data: {"error":{},"detail":"fine","choices":[{"delta":{"content":"b"},"error":{}}],"base_resp":{"status_code":0,"status_msg":""}}
+
+data: {"error":"","error_type":null,"error_code":0,"error_message":"","choices":[{"delta":{"content":"c"}}],"x_groq":null}
+
+data: {"error":false,"object":"chat.completion.chunk","choices":[{"delta":{"content":"d"}}],"code":0,"message":""}
+
+data: {"error":{"code":0,"message":null,"param":""},"errors":[],"choices":[{"delta":{"content":"e"}}]}
+
+data: {"choices":[],"moderation":{"input":{"type":"error","code":"timeout","message":"no result"}}}
+
+data: {"code":200,"message":"success"}
+
+data: {"code":"0","message":"ok"}
+
+data: [DONE]
+
+`,
+			text: "abcde",
+		},
+		{
+			name: "keep-alives as data, and events of the server",
+			body: `: OPENROUTER PROCESSING
+
+retry: 3000
+data: : OPENROUTER PROCESSING
+
+data: PING
+
+data:
+
+event: ping
+data: {}
+
+event: search
+data: [{"title":"error: none"}]
+
+event: notice
+data: reading the documents
+
+event: status
+data: {"detail":"reading","code":"busy","message":"wait"}
+
+` + hel + "data: [DONE]\n\n",
+			text: "Hel",
+		},
+		{
+			name: "chunks with an event line",
+			body: "event: chunk\n" + hel + "event: done\ndata: [DONE]\n\n",
+			text: "Hel",
+		},
+		{
+			name: "Azure, with the results of filters",
+			body: `data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}]}
+
+data: {"choices":[{"content_filter_results":{},"delta":{"content":"Hi"},"finish_reason":null,"index":0,"logprobs":null}]}
+
+data: {"choices":[{"content_filter_offsets":{"check_offset":1,"start_offset":1,"end_offset":2},"content_filter_result":{"error":{"code":"content_filter_error","message":"not filtered"}},"finish_reason":null,"index":0}]}
+
+data: {"choices":[{"content_filter_results":{},"delta":{},"finish_reason":"content_filter","index":0}]}
+
+data: [DONE]
+
+`,
+			text: "Hi", finish: "content_filter",
+		},
+		{
+			name: "a refusal",
+			body: `data: {"choices":[{"index":0,"delta":{"role":"assistant","content":null,"refusal":"I cannot "}}]}
+
+data: {"choices":[{"index":0,"delta":{"refusal":"help."}}]}
+
+data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}
+
+data: [DONE]
+
+`,
+			refusal: "I cannot help.", finish: "stop",
+		},
+		{
+			name: "reasoning in every member",
+			body: `data: {"choices":[{"delta":{"reasoning_content":"a","content":null},"finish_reason":""}]}
+
+data: {"choices":[{"delta":{"reasoning":"b","reasoning_details":[{"type":"reasoning.text","text":"b"}]}}]}
+
+data: {"choices":[{"delta":{"reasoning":"c","reasoning_content":"c"}}]}
+
+data: {"choices":[{"delta":{"reasoning_text":"d"}}]}
+
+data: {"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"e"}]},{"type":"reference","reference_ids":[1]},{"type":"text","text":"Hi"}]}}]}
+
+data: {"choices":[{"delta":{"content":{"type":"text","text":" you"}}}]}
+
+data: {"choices":[{"delta":{"content":7,"reasoning":true},"finish_reason":"stop"}]}
+
+data: [DONE]
+
+`,
+			text: "Hi you", reasoning: "abcde", finish: "stop",
+		},
+		{
+			name: "calls of tools in pieces",
+			body: `data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_a","type":"function","function":{"name":"add","arguments":""}}]}}]}
+
+data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}}]}}]}
+
+data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":"0","id":"","function":{"name":"","arguments":":1}"}},{"index":1,"id":"call_b","function":{"name":"sub","arguments":"{}"}}]}}]}
+
+data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}
+
+data: [DONE]
+
+`,
+			finish: "tool_calls",
+			calls: []llm.ToolCall{
+				{Index: 0, ID: "call_a", Name: "add", Arguments: `{"a":1}`},
+				{Index: 1, ID: "call_b", Name: "sub", Arguments: "{}"},
+			},
+		},
+		{
+			name: "calls of tools with an ID and a name in each piece",
+			body: `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":"{"}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":"}"}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"other","function":{"arguments":" "}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":""}}]}}]}
+
+data: [DONE]
+
+`,
+			calls: []llm.ToolCall{{ID: "a", Name: "add", Arguments: "{} "}},
+		},
+		{
+			name: "whole calls of tools with the same index, or none",
+			body: `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":"{}"}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"b","function":{"name":"add","arguments":{"x":1}}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"id":"c","function":{"name":"sub","arguments":"{}"}},{"id":"d","function":{"name":"sub","arguments":"{}"}}]}}]}
+
+data: [DONE]
+
+`,
+			calls: []llm.ToolCall{
+				{Index: 0, ID: "a", Name: "add", Arguments: "{}"},
+				{Index: 1, ID: "b", Name: "add", Arguments: `{"x":1}`},
+				{Index: 2, ID: "c", Name: "sub", Arguments: "{}"},
+				{Index: 3, ID: "d", Name: "sub", Arguments: "{}"},
+			},
+		},
+		{
+			name: "whole calls of tools without an ID",
+			body: `data: {"choices":[{"delta":{"tool_calls":[{"function":{"name":"add","arguments":"{}"}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"function":{"name":"sub","arguments":"{}"}}]}}]}
+
+data: [DONE]
+
+`,
+			calls: []llm.ToolCall{{Index: 0, Name: "add", Arguments: "{}"}, {Index: 1, Name: "sub", Arguments: "{}"}},
+		},
+		{
+			name: "a function call, before there were tools",
+			body: `data: {"choices":[{"index":0,"delta":{"function_call":{"name":"add","arguments":""}}}]}
+
+data: {"choices":[{"index":0,"delta":{"function_call":{"arguments":"{}"}}}]}
+
+data: {"choices":[{"index":0,"delta":{},"finish_reason":"function_call"}]}
+
+data: [DONE]
+
+`,
+			finish: "function_call", calls: []llm.ToolCall{{Name: "add", Arguments: "{}"}},
+		},
+		{
+			name: "legacy Completions",
+			body: `data: {"object":"text_completion","choices":[{"text":"Hel","index":0,"logprobs":null,"finish_reason":null}]}
+
+data: {"object":"text_completion","choices":[{"text":"lo","index":0,"finish_reason":"stop"}]}
+
+data: [DONE]
+
+`,
+			text: "Hello", finish: "stop",
+		},
+		{
+			name: "several choices",
+			body: `data: {"choices":[{"index":1,"delta":{"content":"No"}},{"index":"0","delta":{"content":"Yes"}}]}
+
+data: {"choices":[{"index":1,"delta":{},"finish_reason":"length","error":{"message":"of another choice"}}]}
+
+data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}
+
+data: {"choices":[{"index":2,"delta":{"content":"Maybe"}}]}
+
+`,
+			text: "Yes", finish: "stop",
+		},
+		{
+			name: "the end of another choice",
+			body: hel + `data: {"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}
+
+`,
+			text: "Hel", err: "truncated",
+		},
+		{
+			name: "one whole completion",
+			body: `data: {"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Hello","reasoning_content":"Hm","tool_calls":[{"id":"a","function":{"name":"add","arguments":"{}"}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":"9","completion_tokens":2.0,"prompt_cache_hit_tokens":3}}
+
+`,
+			text: "Hello", reasoning: "Hm", finish: "stop",
+			calls: []llm.ToolCall{{ID: "a", Name: "add", Arguments: "{}"}},
+			usage: &llm.Usage{Input: 9, Output: 2, Cached: 3},
+		},
+		{
+			name: "deltas, then the whole message",
+			body: `data: {"choices":[{"delta":{"content":"Hello","reasoning":"Hm","tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":"{}"}}]}}]}
+
+data: {"choices":[{"message":{"content":"Hello","reasoning":"Hm","tool_calls":[{"id":"a","function":{"name":"add","arguments":"{}"}}]},"finish_reason":"stop"}]}
+
+`,
+			text: "Hello", reasoning: "Hm", finish: "stop", calls: []llm.ToolCall{{ID: "a", Name: "add", Arguments: "{}"}},
+		},
+		{
+			name: "usage of xAI, which counts the reasoning apart",
+			body: hel + `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":32,"completion_tokens":90,"total_tokens":131,"completion_tokens_details":{"reasoning_tokens":9}}}
+
+data: [DONE]
+
+`,
+			text: "Hel", finish: "stop", usage: &llm.Usage{Input: 32, Output: 99, Reasoning: 9},
+		},
+		{
+			name: "usage of SGLang, which counts the reasoning in",
+			body: hel + `data: {"choices":[],"usage":{"prompt_tokens":32,"completion_tokens":90,"total_tokens":122,"reasoning_tokens":9}}
+
+data: [DONE]
+
+`,
+			text: "Hel", usage: &llm.Usage{Input: 32, Output: 90, Reasoning: 9},
+		},
+		{
+			name: "usage of Moonshot and of Groq",
+			body: hel + `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":5,"completion_tokens":1,"cached_tokens":2}}]}
+
+data: {"choices":[],"x_groq":{"usage":{"prompt_tokens":5,"completion_tokens":3}}}
+
+data: [DONE]
+
+`,
+			text: "Hel", finish: "stop", usage: &llm.Usage{Input: 5, Output: 3, Cached: 2},
+		},
+		{
+			name: "no completion",
+			body: `data: {"choices":[{"index":0,"delta":{"content":"H"},"finish_reason":""}]}
+
+data: {"choices":[{"index":0,"delta":{"content":"el"},"finish_reason":"null"}]}
+
+`,
+			text: "Hel", err: "truncated",
+		},
+		{
+			name: "nothing but a comment",
+			body: ": hello\n\n",
+			err:  "truncated",
+		},
+	})
+}
+
+func TestOpenAIChatErrors(t *testing.T) {
+	const done = "data: [DONE]\n\n"
+	for _, c := range []struct{ name, body, err string }{
+		{"an object", `data: {"error":{"message":"overloaded","type":"server_error"}}`, "overloaded"},
+		{"a string", `data: {"error":"model not found"}`, "model not found"},
+		{"with choices", `data: {"choices":[{"index":0,"delta":{"content":"x"}}],"error":{"code":"server_error","message":"lost"}}`, "lost"},
+		{"an event", "event: error\ndata: {\"error\":{\"message\":\"bad call\",\"code\":\"tool_use_failed\"}}", "bad call"},
+		{"an event of text", "event: error\ndata: out of memory", "out of memory"},
+		{"an event of nothing", "event: error\ndata: {}", "{}"},
+		{"vLLM", `data: {"object":"error","message":"too long","type":"BadRequestError","param":null,"code":400}`, "too long"},
+		{"a type", `data: {"type":"error","message":"too long"}`, "too long"},
+		{"members", `data: {"error_type":"overloaded","error_message":"busy"}`, "busy"},
+		{"error_code", `data: {"error_code":"REQUEST_LIMIT_EXCEEDED","message":"too many"}`, "too many"},
+		{"detail", `data: {"detail":"Not Found"}`, "Not Found"},
+		{"detail of FastAPI", `data: {"detail":[{"type":"missing","loc":["body"],"msg":"Field required"}]}`, "Field required"},
+		{"a list", `data: {"errors":[{"message":"first"},{"message":"second"}]}`, "first"},
+		{"a gateway", `data: {"code":"InvalidApiKey","message":"Invalid API-key","request_id":"r"}`, "Invalid API-key"},
+		{"a gateway with a number", `data: {"code":1302,"message":"too fast"}`, "too fast"},
+		{"MiniMax", `data: {"base_resp":{"status_code":1002,"status_msg":"rate limit"}}`, "rate limit"},
+		{"Groq", `data: {"choices":[],"x_groq":{"id":"r","error":"over capacity"}}`, "over capacity"},
+		{"OpenRouter", `data: {"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error","error":{"code":502,"message":"disconnected"}}]}`, "disconnected"},
+		{"finish reason", `data: {"choices":[{"index":0,"delta":{},"finish_reason":"insufficient_system_resource"}]}`, "the service ended the response with finish_reason insufficient_system_resource"},
+		{"text in data", `data: error: CUDA out of memory`, "CUDA out of memory"},
+		{"an exception in data", `data: ValueError: bad token`, "bad token"},
+		{"HTML in data", `data: <html><title>502 Bad Gateway</title></html>`, "502 Bad Gateway"},
+		{"brackets in data", `data: [ERROR] no slot`, "[ERROR] no slot"},
+		{"a field", `error: {"code":500,"message":"failed to decode","type":"server_error"}`, "failed to decode"},
+		{"a field of text", `error: failed to decode`, "failed to decode"},
+		{"a field of many lines", "error: {\n  \"message\": \"failed\"\n}", "failed"},
+		{"a field with an envelope", `error: {"detail":"x","error":{"message":"failed"}}`, "failed"},
+		{"a document", `{"error":{"message":"quota","type":"insufficient_quota"}}`, "quota"},
+		{"a document of many lines", "{\n  \"error\": {\n    \"message\": \"quota\"\n  }\n}", "quota"},
+		{"a list of documents", "[{\n  \"error\": {\"code\": 503, \"status\": \"UNAVAILABLE\", \"message\": \"busy\"}\n}\n]", "busy"},
+		{"HTML", "<!DOCTYPE html>\n<html>\n<head><title>504\nGateway Time-out</title></head>\n</html>", "504 Gateway Time-out"},
+		{"plain text", "upstream request timeout", "upstream request timeout"},
+		{"a chunk without a field", `{"choices":[]}`, `a chunk that is not in a data field: {"choices":[]}`},
+		{"a capital before data", `Data: x`, "a line that is not a field because of its case or white space: Data: x"},
+		{"a space before data", ` data: {"choices":[{"index":0,"delta":{"content":"lost"}}]}`, `a line that is not a field because of its case or white space: data: {"choices":[{"index":0,"delta":{"content":"lost"}}]}`},
+	} {
+		body := hel + c.body + "\n\n"
+		check(t, llm.OpenAIChat, []stream{
+			{name: c.name, body: body, text: "Hel", err: c.err},
+			{name: c.name + ", then [DONE]", body: body + done, text: "Hel", err: c.err},
+			{name: c.name + ", in place of a stream", body: strings.TrimPrefix(body, hel), err: c.err},
+			{name: c.name + ", after a finish reason", body: `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\n" + c.body + "\n\n", finish: "stop", err: c.err},
+		})
+	}
+}
+
+func TestOpenAIChatDataThatIsNotAChunk(t *testing.T) {
+	for _, data := range []string{
+		`{"choices":[{"delta":{"content":"lost"`,
+		`{"choices":"text"}`,
+		`{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"thinking":{"text":{"text":["x",{"text":[1]}]}}}`,
+		`{"choices":[{"delta":"text"}]}`,
+	} {
+		p := sse.NewParser(strings.NewReader(hel + "data: " + data + "\n\n" + hel + "data: [DONE]\n\n"))
+		var text strings.Builder
+		var failed int
+		for d, err := range llm.OpenAIChat.Deltas(p) {
+			if err != nil {
+				bad, ok := errors.AsType[*sse.DecodeError](err)
+				require.True(t, ok, "%v", err)
+				require.Equal(t, data, bad.Event.Data)
+				failed++
+			}
+			text.WriteString(d.Text)
+		}
+		require.Equal(t, 1, failed, data)
+		require.Equal(t, "HelHel", text.String(), data)
+	}
+}
+
+// There is one Delta for each event, except for those that only mark the end.
+func TestOpenAIChatDeltasCountEvents(t *testing.T) {
+	body := ": comment\n\ndata: PING\n\n" + hel + "event: other\ndata: x\n\n" + hel + "data: [DONE]\n\n"
+	for _, w := range ways[:2] {
+		require.Equal(t, 4, w.read(t, llm.OpenAIChat, strings.NewReader(body)).deltas, w.name)
+	}
+}
+
+func TestOpenAIChatHarmlessLines(t *testing.T) {
+	for _, line := range []string{"keepalive", "  ", "PING", "x-custom: 1", " : comment", "error: null", "{}", `{"error":null}`, " id: 7"} {
+		body := line + "\n\n" + hel + "data: [DONE]\n\n"
+		for _, w := range ways {
+			got := w.read(t, llm.OpenAIChat, strings.NewReader(body))
+			require.NoError(t, got.cause, line)
+			require.Equal(t, "Hel", got.text, line)
+		}
+	}
+}
+
+// A response with calls and without text is not a refusal.
+func TestOpenAIChatTextOfCalls(t *testing.T) {
+	for _, finish := range []string{"tool_calls", "something_new"} {
+		body := `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":"{}"}}]},"finish_reason":"` + finish + `"}]}` + "\n\n"
+		for text, err := range llm.OpenAIChat.Text(sse.NewParser(strings.NewReader(body))) {
+			require.NoError(t, err)
+			require.Empty(t, text)
+		}
+	}
+	body := `data: {"choices":[{"delta":{},"finish_reason":"content_filter"}]}` + "\n\n"
+	var last error
+	for _, err := range llm.OpenAIChat.Text(sse.NewParser(strings.NewReader(body))) {
+		last = err
+	}
+	require.EqualError(t, last, "llm: content_filter: the response has no text")
+}
+
+// recorded returns a stream that was recorded, and skips the test if there are none.
+func recorded(t *testing.T, name string) string {
+	t.Helper()
+	const dir = "../../shared/streams"
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		t.Skip("there are no recorded streams: ", err)
+	}
+	body, err := os.ReadFile(filepath.Join(dir, name+".sse"))
+	require.NoError(t, err)
+	return string(body)
+}
+
+// read reads a recorded stream in every way, and its first half.
+func read(t *testing.T, d llm.Dialect, name string) result {
+	t.Helper()
+	body := recorded(t, name)
+	first := ways[0].read(t, d, strings.NewReader(body))
+	for _, w := range ways[1:] {
+		got := w.read(t, d, strings.NewReader(body))
+		require.Equal(t, first.stream, got.stream, w.name)
+	}
+	for _, w := range ways[:4] {
+		half := w.read(t, d, strings.NewReader(body[:len(body)/2]))
+		require.True(t, isTruncated(half.cause), "%s: %v", w.name, half.cause)
+		require.True(t, strings.HasPrefix(first.text, half.text))
+	}
+	return first
+}
+
+func TestOpenAIChatRecorded(t *testing.T) {
+	t.Run("OpenAI", func(t *testing.T) {
+		got := read(t, llm.OpenAIChat, "openai-chat-tools")
+		require.NoError(t, got.cause)
+		require.Equal(t, "tool_calls", got.finish)
+		require.Equal(t, &llm.Usage{Input: 106, Output: 50}, got.usage)
+		require.Len(t, got.calls, 2)
+		for i, name := range []string{"add", "multiply"} {
+			call := got.calls[i]
+			require.Equal(t, i, call.Index)
+			require.Equal(t, name, call.Name)
+			require.NotEmpty(t, call.ID)
+			require.JSONEq(t, `{"a":2,"b":3}`, call.Arguments)
+		}
+	})
+	t.Run("OpenRouter", func(t *testing.T) {
+		got := read(t, llm.OpenAIChat, "openrouter-chat-comments")
+		require.NoError(t, got.cause)
+		require.NotEmpty(t, got.text)
+		require.NotEmpty(t, got.reasoning)
+		require.Equal(t, "stop", got.finish)
+		require.Equal(t, &llm.Usage{Input: 15, Output: 178, Reasoning: 156}, got.usage)
+	})
+	t.Run("Groq", func(t *testing.T) {
+		got := read(t, llm.OpenAIChat, "groq-midstream-error")
+		e, ok := errors.AsType[*llm.Error](got.cause)
+		require.True(t, ok, "%v", got.cause)
+		require.Equal(t, "invalid_request_error", e.Type)
+		require.Equal(t, "tool_use_failed", e.Code)
+		require.Equal(t, 400, e.Status)
+		require.NotEmpty(t, got.reasoning)
+	})
+	t.Run("llama-box", func(t *testing.T) {
+		got := read(t, llm.OpenAIChat, "llamabox-error-field")
+		e, ok := errors.AsType[*llm.Error](got.cause)
+		require.True(t, ok, "%v", got.cause)
+		require.Contains(t, e.Message, "failed to decode")
+		require.NotEmpty(t, got.text)
+		require.NotEmpty(t, got.reasoning)
+	})
+}
+
+// Ranging over the deltas again yields one error, and a dialect that does not exist another.
+func TestDeltasOnce(t *testing.T) {
+	p := sse.NewParser(strings.NewReader("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"))
+	require.True(t, isTruncated(join(llm.OpenAIChat.Deltas(p)).cause))
+	again := join(llm.OpenAIChat.Deltas(p))
+	require.EqualError(t, again.cause, "sse: the events were already ranged over; a stream can be read once")
+	for _, d := range []llm.Dialect{0, -1, 99} {
+		s, err := sse.FromResponse(newResponse(strings.NewReader("")))
+		require.NoError(t, err)
+		require.ErrorContains(t, join(d.Deltas(s)).cause, "is not a dialect")
+		require.ErrorIs(t, s.Err(), sse.ErrClosed)
+		_, err = llm.Fetch(newPost(), d)
+		require.ErrorContains(t, err, "is not a dialect")
+		require.True(t, sse.NotSent(err))
+	}
+}
+
+// A Stream is a source of any dialect, and so is what embeds a source.
+func TestDeltasOfAnySource(t *testing.T) {
+	const body = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\nerror: overloaded\n\n"
+	s, err := llm.Fetch(newPost(), llm.OpenAIChat, sse.WithHTTPClient(responding(strings.NewReader(body))))
+	require.NoError(t, err)
+	require.Equal(t, "overloaded", join(llm.OpenAIChat.Deltas(s)).err)
+	p := struct{ sse.Source }{sse.NewParser(strings.NewReader(body))}
+	require.Equal(t, "overloaded", join(llm.OpenAIChat.Deltas(p)).err)
+}
