@@ -4,5 +4,5 @@ package benchmarks
 
 import "time"
 
-// cpuTime returns the wall clock, because the CPU time is not available on this system.
-func cpuTime() time.Duration { return time.Duration(time.Now().UnixNano()) }
+// CPUTime returns the wall clock, because the CPU time is not available on this system.
+func CPUTime() time.Duration { return time.Duration(time.Now().UnixNano()) }

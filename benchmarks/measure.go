@@ -58,7 +58,7 @@ func (j Job) cpu() (Result, error) {
 			if j.Profile != "" {
 				stop = startProfile(j.Profile)
 			}
-			began, used, start = time.Now(), cpuTime(), units
+			began, used, start = time.Now(), CPUTime(), units
 			return true
 		}
 		wall := time.Since(began)
@@ -66,7 +66,7 @@ func (j Job) cpu() (Result, error) {
 			return true
 		}
 		events := float64(units-start) / float64(unit)
-		cpu := cpuTime() - used
+		cpu := CPUTime() - used
 		stop()
 		r = Result{
 			"cpu-ns/event":      float64(cpu) / events,
