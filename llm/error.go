@@ -38,16 +38,17 @@ func (e *Error) Error() string {
 // LogValue implements [slog.LogValuer]. It leaves out the message, which may repeat what was
 // sent, and words that do not look like names.
 func (e *Error) LogValue() slog.Value {
-	text := "llm: error"
+	var text strings.Builder
+	text.WriteString("llm: error")
 	for _, word := range []string{e.Type, e.Code} {
 		if word != "" && len(word) <= 64 && isFieldName(word) {
-			text += " " + word
+			text.WriteString(" " + word)
 		}
 	}
 	if e.Status != 0 {
-		text += " " + strconv.Itoa(e.Status)
+		text.WriteString(" " + strconv.Itoa(e.Status))
 	}
-	return slog.StringValue(text)
+	return slog.StringValue(text.String())
 }
 
 // MarshalText is LogValue for encoders that do not use it.
