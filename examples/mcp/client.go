@@ -109,7 +109,10 @@ func (c *client) exchange(ctx context.Context, method string, params map[string]
 			yield(message{}, err)
 			return
 		}
-		for m, err := range c.messages(c.Fetch, req, append(opts, sse.WithMaxRetries(5))...) {
+		if c.revision == stateless {
+			opts = append(opts, sse.WithResume(nil)) // a response that breaks is lost
+		}
+		for m, err := range c.messages(c.Fetch, req, opts...) {
 			left := !yield(m, err)
 			if (left && err == nil && !m.isResponse()) || ctx.Err() != nil {
 				c.cancel(ctx, id)

@@ -85,7 +85,8 @@ func (p *program) demonstrateResuming(ctx context.Context) error {
 	if n := server.runs.Load(); n != 1 {
 		return fmt.Errorf("the tool ran %d times", n)
 	}
-	p.log("the tool ran once\n")
+	p.log("the tool ran once")
+	p.log("")
 	return nil
 }
 

@@ -81,6 +81,7 @@ type program struct {
 	answer            answer
 	token             *token
 	listen, demo      bool
+	idle              time.Duration
 	log               func(format string, args ...any) // prints a line
 }
 
@@ -104,6 +105,7 @@ func (p *program) parse(args []string, stderr io.Writer) error {
 		}}
 		return nil
 	})
+	flags.DurationVar(&p.idle, "idle", 5*time.Minute, "maximum silence before a connection counts as dead, 0 for no limit")
 	flags.BoolVar(&p.demo, "demo", false, "use a server of its own and lose connections to it")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -184,7 +186,7 @@ func (p *program) listenMeanwhile(ctx context.Context, c *client) (stop func()) 
 }
 
 func (p *program) newClient() *client {
-	return &client{transport: newTransport(p.url, http.DefaultClient, p.token, p.log), answer: p.answer}
+	return &client{transport: newTransport(p.url, p.idle, p.token, p.log), answer: p.answer}
 }
 
 // call calls the tool and prints its result.

@@ -22,7 +22,6 @@ import (
 type transport struct {
 	url string
 	*sse.Client
-	http  *http.Client
 	token *token
 	log   func(format string, args ...any)
 
@@ -42,14 +41,14 @@ var (
 	errSessionExpired = errors.New("the session has expired; run the program again to begin a new one")
 )
 
-func newTransport(url string, hc *http.Client, token *token, log func(format string, args ...any)) *transport {
-	t := &transport{url: url, http: hc, token: token, log: log}
+func newTransport(url string, idle time.Duration, token *token, log func(format string, args ...any)) *transport {
+	t := &transport{url: url, token: token, log: log}
 	t.Client = sse.NewClient(
-		sse.WithHTTPClient(hc),
 		sse.WithPrepare(t.prepare),
 		sse.WithResponseCheck(t.check),
 		sse.WithTerminator(isResponse),
 		sse.WithResume(t.resume),
+		sse.WithIdleTimeout(idle),
 		sse.WithTrace(&sse.Trace{Wait: t.waiting}),
 	)
 	return t
@@ -81,8 +80,8 @@ func (t *transport) check(resp *http.Response) error {
 
 // resume returns the request that resumes the stream of a response.
 func (t *transport) resume(ctx context.Context, a sse.Attempt) (*http.Request, error) {
-	if a.LastEventID == "" || t.revision == stateless {
-		return nil, nil // nothing to resume
+	if a.LastEventID == "" {
+		return nil, nil // there is nothing to resume
 	}
 	return http.NewRequestWithContext(ctx, http.MethodGet, t.url, nil)
 }
@@ -110,7 +109,7 @@ func (p *policy) decide(a sse.Attempt) (time.Duration, bool) {
 		p.renewed = true
 		p.token.renew()
 		return 0, true
-	case refused && refusal.StatusCode == http.StatusConflict && a.LastEventID != "":
+	case refused && refusal.StatusCode == http.StatusConflict && p.stream != nil:
 		// The server has not noticed yet that the connection broke.
 		return 100 * time.Millisecond, a.Elapsed < time.Minute
 	case a.Retry && !refused && a.Number == 1 && p.stream != nil:
@@ -195,7 +194,7 @@ func (t *transport) end(ctx context.Context) error {
 	if err := t.prepare(req); err != nil {
 		return err
 	}
-	resp, err := t.http.Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
 	}
