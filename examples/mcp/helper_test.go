@@ -163,7 +163,7 @@ func node(t *testing.T, script string, args ...string) *exec.Cmd {
 		program, err = exec.LookPath("node")
 		require.NoError(t, err, "node is not installed; run examples/mcp/install.sh")
 	}
-	cmd := exec.Command(program, append([]string{path}, args...)...)
+	cmd := exec.Command(program, append([]string{"--require", "./loopback.cjs", path}, args...)...)
 	cmd.WaitDelay = time.Second
 	return cmd
 }

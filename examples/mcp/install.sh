@@ -18,11 +18,11 @@ if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
 	npm ci --ignore-scripts --no-audit --no-fund
 fi
 # The conformance suite needs Node 22, which Debian 12 and 13 do not have.
-suite=node_modules/@modelcontextprotocol/conformance/dist/index.js
-node=node_modules/.bin/node
-[[ -x $node ]] || node=node
-if ! "$node" "$suite" list --client >/dev/null 2>&1; then
+works() {
+	PATH=$PWD/node_modules/.bin:$PATH node node_modules/@modelcontextprotocol/conformance/dist/index.js list --client >/dev/null
+}
+if ! works 2>/dev/null; then
 	npm install --no-save --no-package-lock --ignore-scripts --no-audit --no-fund "node-linux-$(node -p process.arch)@22.23.3"
 	touch node_modules/.package-lock.json
+	works
 fi
-node_modules/.bin/node "$suite" list --client >/dev/null 2>&1 || node "$suite" list --client >/dev/null

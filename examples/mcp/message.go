@@ -38,12 +38,11 @@ func (e *rpcError) Error() string {
 
 // decode decodes the data of an event. An event without data, which only sets an event ID
 // or the reconnection time, is not a message: its JSONRPC is empty.
-func decode(data []byte) (message, error) {
-	var m message
-	if len(data) == 0 {
-		return m, nil
+func decode(data []byte) (m message, err error) {
+	if len(data) > 0 {
+		err = json.Unmarshal(data, &m)
 	}
-	return m, json.Unmarshal(data, &m)
+	return m, err
 }
 
 func (m message) isResponse() bool {

@@ -37,6 +37,7 @@ func TestDocumentsQuoteCompiledCode(t *testing.T) {
 	require.Positive(t, quotes["README.md"])
 	require.Positive(t, quotes["llm.md"])
 	require.Positive(t, quotes["errors.md"])
+	require.Positive(t, quotes["protocols.md"])
 }
 
 // quotableCode returns the code that documents may quote.
@@ -44,6 +45,7 @@ func quotableCode(t *testing.T) string {
 	t.Helper()
 	paths := []string{
 		root + "/example_test.go", root + "/example_llm_test.go", root + "/llm/example_test.go", "guide_test.go", "errors_page_test.go",
+		"protocols_page_test.go",
 	}
 	require.NoError(t, filepath.WalkDir(root+"/examples", func(path string, _ fs.DirEntry, err error) error {
 		if filepath.Ext(path) == ".go" {
