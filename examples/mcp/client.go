@@ -114,7 +114,8 @@ func (c *client) exchange(ctx context.Context, method string, params map[string]
 		}
 		for m, err := range c.messages(c.Fetch, req, opts...) {
 			left := !yield(m, err)
-			if (left && err == nil && !m.isResponse()) || ctx.Err() != nil {
+			interrupted := err != nil && ctx.Err() != nil
+			if interrupted || (left && err == nil && !m.isResponse()) {
 				c.cancel(ctx, id)
 			}
 			if left {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync/atomic"
 	"time"
 
@@ -48,9 +48,18 @@ func newSlowServer(pause time.Duration) *slowServer {
 	return s
 }
 
-// serve serves s on a free port of the loopback interface.
-func (s *slowServer) serve(opts *mcp.StreamableHTTPOptions) *httptest.Server {
-	return httptest.NewServer(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.Server }, opts))
+// serve serves s at the address until stop is called.
+func (s *slowServer) serve(opts *mcp.StreamableHTTPOptions) (address string, stop func(), err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	srv := &http.Server{
+		Handler:           mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.Server }, opts),
+		ReadHeaderTimeout: patience,
+	}
+	go func() { _ = srv.Serve(l) }() // until Close
+	return l.Addr().String(), func() { srv.Close() }, nil
 }
 
 // progressMark is a part of a progress notification.
@@ -68,10 +77,12 @@ func (p *program) demonstrate(ctx context.Context) error {
 // demonstrateResuming loses the connection twice during a call.
 func (p *program) demonstrateResuming(ctx context.Context) error {
 	server := newSlowServer(100 * time.Millisecond)
-	srv := server.serve(&mcp.StreamableHTTPOptions{EventStore: mcp.NewMemoryEventStore(nil)})
-	defer srv.Close()
-	defer srv.CloseClientConnections()
-	proxy, err := newBreaker(srv.Listener.Addr().String(), progressMark(3), progressMark(6))
+	address, stop, err := server.serve(&mcp.StreamableHTTPOptions{EventStore: mcp.NewMemoryEventStore(nil)})
+	if err != nil {
+		return err
+	}
+	defer stop()
+	proxy, err := newBreaker(address, progressMark(3), progressMark(6))
 	if err != nil {
 		return err
 	}
@@ -93,11 +104,13 @@ func (p *program) demonstrateResuming(ctx context.Context) error {
 // demonstrateCanceling leaves a call before its result.
 func (p *program) demonstrateCanceling(ctx context.Context) error {
 	server := newSlowServer(100 * time.Millisecond)
-	srv := server.serve(&mcp.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true})
-	defer srv.Close()
-	defer srv.CloseClientConnections()
+	address, stop, err := server.serve(&mcp.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true})
+	if err != nil {
+		return err
+	}
+	defer stop()
 
-	p.url = srv.URL
+	p.url = "http://" + address
 	p.log("a server without sessions, and a call that is canceled:")
 	c := p.newClient()
 	if err := c.open(ctx, p.newest); err != nil {

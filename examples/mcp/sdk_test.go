@@ -157,11 +157,11 @@ func TestCancelsAtTheEndOfTheContext(t *testing.T) {
 		p, out := newProgram(s.http.URL)
 		p.tool = "endless"
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() {
-			out.await(t, "progress 1", 1)
-			cancel()
-		}()
-		require.ErrorIs(t, p.use(ctx), context.Canceled)
+		ended := make(chan error, 1)
+		go func() { ended <- p.use(ctx) }()
+		out.await(t, "progress 1", 1)
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
 		await(t, "cancellation", func() bool { return len(s.canceled) == 1 })
 	}
 }
