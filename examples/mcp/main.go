@@ -5,8 +5,8 @@
 //	go run . -call echo -args '{"message":"hello"}' http://localhost:3001/mcp
 //
 // It speaks revision 2026-07-28, and those from 2025-03-26 to 2025-11-25 with servers that
-// do not know it. With -demo it starts a server of its own, loses connections to it, and
-// cancels a call:
+// do not know it. With -demo, or without arguments, it starts a server of its own, loses
+// connections to it, and cancels a call:
 //
 //	go run . -demo
 //
@@ -110,6 +110,7 @@ func (p *program) parse(args []string, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	p.demo = p.demo || len(args) == 0
 	p.arguments = json.RawMessage(*arguments)
 	p.url = flags.Arg(0)
 	var err error

@@ -47,7 +47,7 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"-call", "fail", url}, failure, "out of order", "the tool reports an error"},
 		{[]string{"-call", "none", url}, failure, "", `unknown tool "none"`},
 		{[]string{"-h"}, success, "", "usage: mcp"},
-		{[]string{}, usage, "", "give the URL"},
+		{[]string{"-listen"}, usage, "", "give the URL"},
 		{[]string{"-demo", url}, usage, "", "-demo needs nothing else"},
 		{[]string{"-revision", "2024-11-05", url}, usage, "", "unknown revision"},
 		{[]string{"-args", "[]", url}, usage, "", "-args is not a JSON object"},
