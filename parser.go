@@ -140,8 +140,12 @@ type block struct {
 // A texts hands text outside any field to functions; see WithIgnoredError.
 type texts struct {
 	functions []func(string) error
-	text      []byte     // the current one
-	end       bridge.End // how a Parser that package llm reads has ended
+	text      []byte // the current one
+
+	// Of package llm.
+	watcher   bridge.Watcher // its Text is one of the functions
+	completed bool           // the watcher says so
+	rest      *remainder     // of a Parser, at its end
 }
 
 const (
@@ -212,7 +216,7 @@ func (p *Parser) Next() bool {
 	if p.next() {
 		return true
 	}
-	if p.texts != nil && p.err == io.EOF && p.texts.end.Truncated == nil {
+	if p.texts != nil && p.err == io.EOF && p.texts.rest == nil {
 		p.watchEnd()
 	}
 	p.release()
@@ -281,6 +285,9 @@ func (p *Parser) parse() bool {
 		case from == to:
 			if p.dispatch() {
 				return true
+			}
+			if p.err != nil { // of watchBlock
+				return false
 			}
 		case to-p.in.block > p.max:
 			p.failTooLarge()
@@ -493,10 +500,26 @@ func (p *Parser) dropBlock() bool {
 	typ := p.block.typ
 	p.clearBlock()
 	p.trace.ignored([]byte("event: " + typ[:min(len(typ), maxShown)]))
+	if p.texts != nil && p.texts.watcher.Block != nil && p.watchBlock(typ) {
+		return false
+	}
 	if p.stopAtDropped {
 		p.dropped = typ
 	}
 	return p.stopAtDropped
+}
+
+// watchBlock shows the type of a block without data to the watcher, and reports whether
+// that ends the stream.
+func (p *Parser) watchBlock(typ string) bool {
+	complete, err := p.texts.watcher.Block(typ)
+	switch {
+	case err != nil:
+		p.err = &EventError{Event: Event{Type: typ, ID: p.LastEventID()}, Err: err}
+	case complete:
+		p.texts.completed, p.err = true, io.EOF
+	}
+	return p.err != nil
 }
 
 func (p *Parser) commitID() {
@@ -881,7 +904,7 @@ type Source interface {
 	abandon()          // called when the loop is left
 
 	// For package llm; see package bridge.
-	watch(functions ...func(string) error)
+	watch(w bridge.Watcher)
 	ending() bridge.End
 }
 
@@ -940,32 +963,55 @@ func init() {
 	bridge.OpenTimeout = func(d time.Duration) any { return option(func(c *config) { c.openDefault = d }) }
 	bridge.Refusal = func(read func(int, []byte) error) any { return option(func(c *config) { c.readRefusal = read }) }
 	bridge.Reopen = func(f any) any { return option(func(c *config) { c.reopen = append(c.reopen, f.(func(Event) bool)) }) }
-	bridge.Watch = func(source any, f func(string) error) { source.(Source).watch(f) }
+	bridge.Watch = func(source any, w bridge.Watcher) { source.(Source).watch(w) }
 	bridge.Ended = func(source any) bridge.End { return source.(Source).ending() }
 }
 
-// watch adds functions that get the text outside any field.
-func (p *Parser) watch(functions ...func(string) error) {
+// tell adds functions that get the text outside any field.
+func (p *Parser) tell(functions ...func(string) error) {
 	if len(functions) > 0 {
 		p.texts = cmp.Or(p.texts, new(texts))
 		p.texts.functions = append(slices.Clip(p.texts.functions), functions...)
 	}
 }
 
-func (p *Parser) ending() bridge.End { return p.texts.end }
+// watch implements bridge.Watch.
+func (p *Parser) watch(w bridge.Watcher) {
+	p.tell(w.Text)
+	p.texts.watcher = w
+}
 
-// watchEnd tells functions of bridge.Watch the text at the end of the input, and keeps what
-// bridge.Ended tells.
+// watchEnd tells the watcher of the text at the end of the input, and keeps what the end
+// has left.
 func (p *Parser) watchEnd() {
 	if e := p.endText(); e != nil {
 		p.err = e
 		return
 	}
 	r := p.remainder()
-	p.texts.end = bridge.End{Open: r.pending || r.foreign, Truncated: &TruncatedError{
-		Partial: r.event, LastEventID: p.LastEventID(), Err: io.ErrUnexpectedEOF, Clean: true,
-		Ignored: r.ignored, within: r.pending,
-	}}
+	p.texts.rest = &r
+	p.texts.completed = p.texts.completed || p.texts.isDone(&r)
+}
+
+// isDone reports whether the event that the stream has left without its blank line
+// completes it for the watcher.
+func (t *texts) isDone(r *remainder) bool {
+	return t != nil && t.watcher.IsDone != nil && r.hasData && r.whole && t.watcher.IsDone(r.event.Data)
+}
+
+// ending implements bridge.Ended.
+func (p *Parser) ending() bridge.End {
+	r := cmp.Or(p.texts.rest, new(remainder))
+	return bridge.End{
+		Completed: p.texts.completed,
+		Open:      r.pending || r.foreign,
+		Truncated: func(events int, without string) error {
+			return &TruncatedError{
+				Partial: r.event, LastEventID: p.LastEventID(), Events: events, Err: io.ErrUnexpectedEOF, Clean: true,
+				Ignored: r.ignored, within: r.pending, without: without,
+			}
+		},
+	}
 }
 
 // A DecodeError reports an event whose data [Decode] or the function of [DecodeFunc] could

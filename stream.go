@@ -98,7 +98,7 @@ func configure(req *http.Request, subscribe bool, opts ...[]Option) (*Stream, er
 	s := &Stream{cfg: cfg, requests: newRequests(cfg, req), retrier: retrier}
 	s.parser.configure(cfg)
 	s.parser.stopAtDropped = len(cfg.terminator) > 0 || len(cfg.eventError) > 0
-	s.parser.watch(cfg.ignoredError...)
+	s.parser.tell(cfg.ignoredError...)
 	s.judges = s.parser.stopAtDropped || len(cfg.completeAfter) > 0
 	s.before = s.parser.LastEventID()
 	s.newAttempt(request.Name(req))
@@ -322,9 +322,13 @@ func (s *Stream) disconnect() *outcome {
 		e.name = c.name
 		return &outcome{kind: poisoned, err: e}
 	}
+	texts := s.parser.texts
+	if texts != nil && texts.completed {
+		return &outcome{kind: done}
+	}
 	r := s.parser.remainder()
 	switch {
-	case r.hasData && r.whole && s.isDone([]byte(r.event.Data)) && cause != errReconnect:
+	case (r.hasData && r.whole && s.isDone([]byte(r.event.Data)) || texts.isDone(&r)) && cause != errReconnect:
 		return &outcome{kind: done} // its blank line is missing
 	case cause == errTimeout || (cause == errReconnect && s.retrier.subscribe):
 		return c.canceled() // a Fetch needs the TruncatedError in case there is no rest
@@ -567,12 +571,19 @@ func (s *Stream) Close() error {
 	return nil
 }
 
-func (s *Stream) watch(functions ...func(string) error) { s.parser.watch(functions...) }
+func (s *Stream) watch(w bridge.Watcher) { s.parser.watch(w) }
 
+// ending implements bridge.Ended.
 func (s *Stream) ending() bridge.End {
-	cut := s.incomplete()
-	cut.Events = s.conn.events
-	return bridge.End{Completed: s.complete, Open: s.parser.foreign, Truncated: cut}
+	return bridge.End{
+		Completed: s.complete,
+		Open:      s.parser.foreign,
+		Truncated: func(events int, without string) error {
+			cut := s.incomplete()
+			cut.Events, cut.without = events, without
+			return cut
+		},
+	}
 }
 
 func (s *Stream) iterateOnce() bool {

@@ -100,6 +100,14 @@ var formats = [...]format{
 	},
 }
 
+// completion names the event that completes a response, for messages.
+func (f *format) completion() string {
+	if len(f.done) == 0 {
+		return "the completion event"
+	}
+	return f.done[0] + " or another completion event"
+}
+
 // A chunk is what an event says.
 type chunk struct {
 	Delta

@@ -30,6 +30,8 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fetchsse/sse"
@@ -233,20 +235,23 @@ func (r *reader) deltas(s sse.Source) iter.Seq2[Delta, error] {
 			yield(Delta{}, r.err)
 			return
 		}
-		bridge.Watch(s, func(text string) error { return asError(ignoredError(text)) })
+		bridge.Watch(s, r.watcher())
 		var m memory
 		var reached state
+		events := 0
 		for c, err := range sse.DecodeFunc(s, func(data []byte) (chunk, error) { return r.read(s.Type(), data) }) {
 			if c.err != nil {
 				err = &sse.EventError{Event: s.Event(), Err: c.err}
 			}
 			if err != nil {
 				_, canContinue := errors.AsType[*sse.DecodeError](err)
-				if yield(Delta{}, err) && canContinue {
-					continue
+				if !yield(Delta{}, err) || !canContinue {
+					return
 				}
-				return
+				events++
+				continue
 			}
+			events++
 			if reached = max(reached, c.state); c.continues() {
 				reached = open
 			}
@@ -256,8 +261,20 @@ func (r *reader) deltas(s sse.Source) iter.Seq2[Delta, error] {
 		}
 		end := bridge.Ended(s)
 		if !end.Completed && (end.Open || reached != mayEnd) {
-			yield(Delta{}, end.Truncated)
+			yield(Delta{}, end.Truncated(events, r.format.completion()))
 		}
+	}
+}
+
+// watcher tells what a source without the option does not deliver.
+func (r *reader) watcher() bridge.Watcher {
+	return bridge.Watcher{
+		Text: func(text string) error { return asError(ignoredError(text)) },
+		Block: func(typ string) (bool, error) {
+			c, _ := r.read(typ, nil)
+			return c.state == complete, asError(c.err)
+		},
+		IsDone: func(data string) bool { return slices.Contains(r.format.done, strings.TrimSpace(data)) },
 	}
 }
 

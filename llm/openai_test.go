@@ -535,3 +535,36 @@ func TestDeltasOfAnySource(t *testing.T) {
 	p := struct{ sse.Source }{sse.NewParser(strings.NewReader(body))}
 	require.Equal(t, "overloaded", join(llm.OpenAIChat.Deltas(p)).err)
 }
+
+// What a source does not deliver as an event counts in every way of reading: a type without
+// data, and the end without its blank line. The error of an end that is none tells how many
+// events came, and what is missing.
+func TestEndsOfEverySource(t *testing.T) {
+	const hel = "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n"
+	for _, tt := range []struct {
+		name    string
+		dialect llm.Dialect
+		body    string
+		want    string // of the error
+	}{
+		{"an error without data", llm.OpenAIChat, hel + "event: error\n\ndata: [DONE]\n\n", "error event"},
+		{"an end without data", llm.Replicate, "event: output\ndata: Hel\n\nevent: done\n\n", ""},
+		{"[DONE] without a blank line", llm.OpenAIChat, hel + "data: [DONE]\n", ""},
+		{"[DONE] without a line end", llm.OpenAIChat, hel + "data: [DONE]", ""},
+		{"[DONE] that is cut", llm.OpenAIChat, hel + "data: [DON", "the response ended after 1 event, in the middle of event 2"},
+		{"no end", llm.OpenAIChat, hel + hel, "the response ended after 2 events without [DONE] or another completion event"},
+		{"no end, after data that is not a chunk", llm.OpenAIChat, hel + "data: {\n\n", "the response ended after 2 events without"},
+		{"no end that is [DONE]", llm.Anthropic, "event: ping\ndata: {\"type\":\"ping\"}\n\n", "the response ended after 1 event without the completion event"},
+	} {
+		for _, w := range ways {
+			t.Run(tt.name+", "+w.name, func(t *testing.T) {
+				err := w.read(t, tt.dialect, strings.NewReader(tt.body)).cause
+				if tt.want == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, tt.want)
+				}
+			})
+		}
+	}
+}

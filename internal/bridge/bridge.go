@@ -20,16 +20,32 @@ var (
 	// WithCompleteAfter. f is a func(sse.Event) bool.
 	Reopen func(f any) (option any)
 
-	// Watch adds a function of WithIgnoredError to source, which may be a Parser.
-	Watch func(source any, f func(text string) error)
+	// Watch lets w watch source, which may be a Parser.
+	Watch func(source any, w Watcher)
 
 	// Ended returns how source ended, after its last Next.
 	Ended func(source any) End
 )
 
+// A Watcher is told of what a source does not deliver as an event.
+type Watcher struct {
+	// Text gets text outside any field, as a function of WithIgnoredError.
+	Text func(text string) error
+
+	// Block gets the type of a block without data. It can complete the source.
+	Block func(typ string) (complete bool, err error)
+
+	// IsDone reports whether data, of an event without its blank line at the end of the
+	// source, completes it.
+	IsDone func(data string) bool
+}
+
 // An End tells how a source ended without an error.
 type End struct {
-	Completed bool  // by an event that an option names
-	Open      bool  // in the middle of a block, or after text outside any field
-	Truncated error // the TruncatedError for an end that is none
+	Completed bool // by an event that an option or a Watcher names
+	Open      bool // in the middle of a block, or after text outside any field
+
+	// Truncated returns the TruncatedError for an end that is none, after so many events
+	// and without the event that without names.
+	Truncated func(events int, without string) error
 }
