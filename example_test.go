@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/signal"
 	"strings"
 	"time"
 
@@ -53,7 +55,11 @@ func ExampleSubscribe() {
 	srv := httptest.NewServer(http.HandlerFunc(serveNews))
 	defer srv.Close()
 
-	req, err := http.NewRequest(http.MethodGet, srv.URL, nil)
+	feed := srv.URL
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, feed, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -69,7 +75,7 @@ func ExampleSubscribe() {
 	}
 	for event, err := range stream.Events() {
 		if err != nil {
-			log.Fatal(err)
+			log.Fatal(err) // after Ctrl-C: interrupt signal received
 		}
 		// Finish handling the event here: a reconnect resumes after it. To resume
 		// after it in a later run of the program, store stream.LastEventID().

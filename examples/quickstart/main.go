@@ -2,7 +2,7 @@
 // starts a server of its own, which needs no key.
 //
 //	go run ./examples/quickstart
-//	go run ./examples/quickstart -cut   # the server breaks off
+//	go run ./examples/quickstart -cut   # the server ends the response in the middle
 //	API_KEY=... go run ./examples/quickstart -url https://example.com/v1/chat/completions
 package main
 
@@ -29,7 +29,7 @@ func main() {
 	}
 	for text, err := range stream.Text() {
 		if err != nil {
-			log.Fatal(err) // also if the response is only half of one
+			log.Fatal("\n", err) // also if the response is only half of one
 		}
 		fmt.Print(text)
 	}

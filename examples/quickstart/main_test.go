@@ -46,7 +46,7 @@ func TestQuickstart(t *testing.T) {
 func TestQuickstartCut(t *testing.T) {
 	out, stderr := quickstart(t, "-cut")
 	require.Equal(t, "Hello! What can I ", out)
-	require.Contains(t, stderr, "the response ended after 4 events without")
+	require.Regexp(t, "^\nsse: POST .*: the response ended after 4 events without", stderr)
 }
 
 func TestQuickstartURL(t *testing.T) {

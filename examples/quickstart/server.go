@@ -17,7 +17,7 @@ const response = "Hello! What can I do for you today?\n"
 // loopback interface, which runs until the program exits.
 func endpoint() string {
 	url := flag.String("url", "", "`URL` of Chat Completions, in place of the server's")
-	cut := flag.Bool("cut", false, "let the server break off")
+	cut := flag.Bool("cut", false, "let the server end the response in the middle")
 	flag.Parse()
 	log.SetFlags(0)
 	if *url != "" {
