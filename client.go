@@ -11,13 +11,12 @@
 //		fmt.Print(event.Data)
 //	}
 //
-// [Fetch] reads one response, such as that of a language model. [Subscribe] also reconnects.
-// [FromResponse] reads a response that other code obtained, and a [Parser] any io.Reader. No
-// goroutine runs between calls of [Stream.Next].
+// [Fetch] reads one response. [Subscribe] also reconnects. [FromResponse] reads a response
+// that other code obtained, and a [Parser] any io.Reader. Package llm knows the responses of
+// language models. No goroutine runs between calls of [Stream.Next].
 //
-// The terms are those of the WHATWG HTML standard, "Server-sent events". Lines are comments
-// or fields, and the lines up to a blank one are a block. The blank line dispatches the
-// block as an event and sets the last event ID. An attempt is a request with its response.
+// In the terms of the WHATWG HTML standard, the lines up to a blank one are a block, which
+// the blank line dispatches as an event. An attempt is a request with its response.
 //
 // # What happens when
 //
@@ -25,39 +24,40 @@
 //	request not sent: connection refused, DNS, TLS                           retry, twice              retry
 //	unknown host, untrusted certificate, at first                            its error (1)             its error (1)
 //	408, 425, 429, 529                                                       retry, twice (2)          retry
-//	500, 502, 503, 504, 52x, 530, 598, 599, or no response (ErrOpenTimeout)  retry, twice, if (3) (2)  retry
+//	500, 502, 503, 504, 52x, 530, 598, 599, or no response (ErrOpenTimeout)  retry, twice, if (2, 3)   retry
 //	any other status, or not text/event-stream                               *ResponseError            *ResponseError
 //	204                                                                      clean end (4)             clean end
 //	completed: WithDone, WithTerminator, or an end after WithCompleteAfter   clean end                 clean end
-//	body ends between events                                                 clean end (5)             reconnect
-//	body ends in the middle of an event                                      *TruncatedError           reconnect
-//	body breaks off                                                          *TruncatedError           reconnect
-//	idle or event timeout                                                    its error                 reconnect
+//	body ends between events                                                 clean end (4, 5, 6)       reconnect
+//	body ends in the middle of an event                                      *TruncatedError (6)       reconnect
+//	body breaks off                                                          *TruncatedError (6)       reconnect
+//	idle or event timeout                                                    its error (6)             reconnect
 //	event over the limit                                                     ErrEventTooLarge          ErrEventTooLarge
 //	error event or text (WithEventError, WithIgnoredError)                   *EventError               *EventError
 //	context done                                                             context.Cause             context.Cause
-//	Close                                                                    ErrClosed (6)             ErrClosed (6)
+//	Close                                                                    ErrClosed (7)             ErrClosed (7)
 //
-// (1) Before a response was accepted, else as above. (2) If Retry-After asks for at most a
-// minute, no redirect was followed and the body can be sent again. (3) GET, HEAD, OPTIONS,
-// TRACE, PUT, DELETE, QUERY, or an Idempotency-Key or X-Idempotency-Key: others may have
-// been processed. (4) After a break, its error: with [WithResume], Fetch reconnects as
-// Subscribe does, but twice at most without progress. (4, 5) A [*TruncatedError] without the
-// event of these three options, if one is given. (5) Also with text outside any field and no
-// event; with WithCompleteAfter, no event after it. (6) If it interrupted something.
+// Notes:
+//  1. Once a response was accepted, as in the row above.
+//  2. If Retry-After asks for a minute at most and the body can be sent again; if redirected, only (3).
+//  3. GET, HEAD, OPTIONS, TRACE, PUT, DELETE, QUERY, [X-]Idempotency-Key: others may have been processed.
+//  4. A [*TruncatedError] before the event that WithDone, WithTerminator or WithCompleteAfter names.
+//  5. A [*TruncatedError] with text outside any field and no event (after that of WithCompleteAfter).
+//  6. With [WithResume], Fetch reconnects in place of the error, but twice at most without progress.
+//  7. If it interrupted something.
 //
-// # Waits, limits and errors
+// # Waits, limits and options
 //
-// After a connection with progress, which [WithMaxRetries] defines, the wait is the
-// reconnection time, or up to 10 % more, if the server has set one. Otherwise the backoff
-// policy decides: 1, 2, 4 … 30 s, each varied by up to half, or starting from the
-// reconnection time, and never less than that. Retry-After raises a wait to its value. A
-// server can ask for an hour at most. Attempts start at least 100 ms apart.
-// [WithRetryPolicy] can override all of this.
+// After progress, which [WithMaxRetries] defines, the wait is the reconnection time, or up
+// to 10 % more, if the server has set one. Otherwise it grows: 1, 2, 4 … 30 s, each varied
+// by up to half, or from the reconnection time, and never less than that. Retry-After
+// raises it. A server can ask for an hour at most. Attempts start at least 100 ms apart.
 //
-// The wait for the response headers is limited to 2 minutes, and an event to 32 MiB. For
-// dead connections, set [WithIdleTimeout]. Errors name the request without its query, and
-// never a header value or unbounded server text.
+// Headers may take 2 minutes ([WithOpenTimeout]), an event may have 32 MiB
+// ([WithMaxEventSize]). Silence has no limit: set [WithIdleTimeout]. Other options are for
+// requests ([WithHeader], [WithPrepare]), responses ([WithResponseCheck]), retries
+// ([WithRetryPolicy]) and logs ([WithLogger]). Errors, listed in docs/errors.md, name the
+// request without its query, and never a header value or unbounded server text.
 package sse
 
 import (
@@ -137,12 +137,18 @@ func (c *Client) Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
 	return s.start(s.connect)
 }
 
-// Fetch is [Client.Fetch] of a zero Client.
+// Fetch sends req and returns the stream of its response; a response that is not an event
+// stream is a [*ResponseError]. It blocks until the response headers have arrived, and sends
+// req again only if no server can have processed it or if it is idempotent. It is
+// [Client.Fetch] of a zero Client, whose documentation has the details.
 func Fetch(req *http.Request, opts ...Option) (*Stream, error) {
 	return new(Client).Fetch(req, opts...)
 }
 
-// Subscribe is [Client.Subscribe] of a zero Client.
+// Subscribe sends req and returns a stream that reconnects after every disconnect and
+// resumes after the last event. The stream ends with the context of req, or when the server
+// or an error that will not pass ends it. It sends req again whatever its method is. It is
+// [Client.Subscribe] of a zero Client, whose documentation has the details.
 func Subscribe(req *http.Request, opts ...Option) (*Stream, error) {
 	return new(Client).Subscribe(req, opts...)
 }

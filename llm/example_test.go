@@ -146,13 +146,14 @@ data: [DONE]
 		}
 		for _, piece := range d.ToolCalls {
 			call := calls[piece.Index]
+			call.Index = piece.Index
 			call.ID += piece.ID
 			call.Name += piece.Name
 			call.Arguments += piece.Arguments
 			calls[piece.Index] = call
 		}
 	}
-	for _, i := range slices.Sorted(maps.Keys(calls)) {
+	for _, i := range slices.Sorted(maps.Keys(calls)) { // in the order of the model
 		fmt.Println(calls[i].ID, calls[i].Name, calls[i].Arguments)
 	}
 	// Output:

@@ -11,6 +11,15 @@
 //		fmt.Print(text)
 //	}
 //
+// A program that needs more than the text ranges over the Deltas:
+//
+//	for d, err := range stream.Deltas() {
+//		// d.Text, d.Reasoning, d.ToolCalls, d.Finish, d.Usage …
+//	}
+//
+// By default nothing limits how long a service may be silent in the middle of a response.
+// Set [sse.WithIdleTimeout].
+//
 // A [Dialect] knows what the streams of a service look like: the event that completes a
 // response, the ways in which the service and the proxies before it report an error, and
 // where the text is. Without that knowledge, half a response looks like a whole one.
@@ -130,18 +139,21 @@ func (d Dialect) Option() sse.Option { return newReader(d).option() }
 // each event, which is zero if the event adds nothing. Within the loop, the methods of s
 // describe the current event. The caller owns the Deltas.
 //
-// Data that is not what the dialect sends yields an [*sse.DecodeError] beside a zero Delta,
-// after which the loop can continue. Any other error is the last pair. It tells of an error
-// that the service has reported, in an event or outside of one, or of a stream that has
-// ended too early. That holds also for a Parser, and for a Stream that was opened without
-// [Dialect.Option], whose Err does not tell of these. In all else it is like [sse.Decode].
+// A JSON object that is malformed, or has a member of another type than the dialect sends,
+// yields an [*sse.DecodeError] beside a zero Delta, after which the loop can continue. Other
+// data, such as a keep-alive, is passed over, unless it reports an error. Any other error
+// is the last pair. It tells of an error that the service has reported, in an event or
+// outside of one, or of a stream that has ended too early. That holds also for a Parser, and
+// for a Stream that was opened without [Dialect.Option], whose Err does not tell of these.
+// In all else it is like [sse.Decode].
 func (d Dialect) Deltas(s sse.Source) iter.Seq2[Delta, error] { return newReader(d).deltas(s) }
 
 // Text returns an iterator over the text of the response, without the Deltas that have
 // none. If the model refuses to respond, or a filter stops it before the first text, the
-// last pair is an [*Error] with the reason. Text does not tell why a text ends, for example
-// at the limit of its length, and not that a service takes it back, as some do with AISDK
-// and Dify: see [Delta]. In all else it is like [Dialect.Deltas].
+// last pair is an [*Error] with the reason. The stream is complete even so, and its Err is
+// nil. Text does not tell why a text ends, for example at the limit of its length, and not
+// that a service takes it back, as some do with AISDK and Dify: see [Delta]. In all else it
+// is like [Dialect.Deltas].
 func (d Dialect) Text(s sse.Source) iter.Seq2[string, error] { return newReader(d).text(s) }
 
 // A Delta is what one event adds to a response. Joined, the deltas are the response. The

@@ -114,8 +114,7 @@ var guide = []struct {
 		script: Script{Data(`{"choices":[]}`), Stall()},
 		read: func(req *http.Request, out io.Writer) error {
 			stream, err := llm.Fetch(req, llm.OpenAIChat,
-				sse.WithOpenTimeout(30*time.Second), // until the response headers; 10 minutes by default
-				sse.WithIdleTimeout(time.Minute),    // between any two bytes; without a limit by default
+				sse.WithIdleTimeout(time.Minute), // between any two bytes; without a limit by default
 			)
 			if err != nil {
 				return err
