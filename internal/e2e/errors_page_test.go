@@ -13,7 +13,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/signal"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,6 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/llm"
 	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
 )
 
@@ -48,7 +51,8 @@ const (
 	incomplete   = "`*TruncatedError`, `ErrIdleTimeout`, `ErrEventTimeout` | yes | no"
 	noProgress   = "subscription that gave up without progress | yes | no"
 	inBand       = "`*EventError` | no | no"
-	inBandPasses = "`*EventError` whose `Err` has a method `Retryable` that returns true | yes | no"
+	inBandPasses = "`*EventError` whose `Err` has a method `Retryable` that returns true, such as an `*llm.Error` | yes | no"
+	declined     = "refusal of a model, from `Text` of package llm | no | no"
 	badEvent     = "`ErrEventTooLarge`, `*DecodeError`, failed reader of a `Parser` | no | no"
 	interrupted  = "context done, `ErrClosed` | no | no"
 	waiting      = "context done, waiting to retry, and no attempt was sent | no | yes"
@@ -61,7 +65,7 @@ const (
 // tableRows are the rows in the order of the table.
 var tableRows = []string{
 	notConnected, unknownHost, untrusted, noResponse, busy, refused, incomplete, noProgress, inBand, inBandPasses,
-	badEvent, interrupted, waiting, unsendable, unsendable2, mistake, mistake2,
+	declined, badEvent, interrupted, waiting, unsendable, unsendable2, mistake, mistake2,
 }
 
 var (
@@ -141,12 +145,12 @@ var (
 )
 
 // changed returns the error of a Fetch with a request that change has spoiled.
-func changed(change func(*http.Request)) func(*testing.T) error {
+func changed(change func(*http.Request), opts ...sse.Option) func(*testing.T) error {
 	return func(t *testing.T) error {
 		srv := NewServer(t, InOrder(Script{}))
 		req := post(srv)
 		change(req)
-		_, err := client(srv).Fetch(req)
+		_, err := client(srv).Fetch(req, opts...)
 		return err
 	}
 }
@@ -282,11 +286,30 @@ var shownErrors = []shownError{
 		return p.Err()
 	}},
 
+	// Language models.
+	{row: incomplete, cause: prompt(Script{deltas})},
+	{row: inBandPasses, cause: prompt(Script{deltas, Data(`{"error":{"type":"server_error","message":"overloaded"}}`)})},
+	{row: busy, cause: prompt(Script{
+		Answer(429, "Content-Type", "application/json", "Retry-After", "1"),
+		Raw(`{"error":{"type":"rate_limit_error","message":"slow down"}}`),
+	})},
+	{row: busy, cause: prompt(Script{
+		Answer(429, "Content-Type", "application/json"),
+		Raw(`{"error":{"type":"insufficient_quota","message":"You exceeded your current quota."}}`),
+	})},
+	{row: refused, cause: prompt(Script{Answer(403, "Content-Type", "text/html"), Raw("<html><body><h1>Blocked</h1></body></html>")})},
+	{row: inBand, cause: prompt(Script{deltas, Raw("<html><body><h1>Blocked</h1></body></html>\n")})},
+	{row: badEvent, cause: prompt(Script{Data(`{"choices":[{"del`)})},
+	{row: declined, cause: prompt(Script{Data(`{"choices":[{"delta":{"refusal":"I cannot help with that."},"finish_reason":"stop"}]}`, "[DONE]")})},
+	{row: declined, cause: prompt(Script{Data(`{"choices":[{"delta":{},"finish_reason":"content_filter"}]}`, "[DONE]")})},
+	{row: mistake, cause: changed(func(*http.Request) {}, llm.Dialect(0).Option())},
+
 	// Interrupted.
 	{row: interrupted, cause: open((*sse.Client).Fetch, within(time.Minute, context.Canceled), []Script{{three, Stall()}})},
 	{row: interrupted, cause: open((*sse.Client).Fetch, within(time.Minute, context.DeadlineExceeded), []Script{{three, Stall()}})},
 	{row: interrupted, cause: open((*sse.Client).Fetch, within(10*time.Second, context.DeadlineExceeded), []Script{{Answer(429, "Retry-After", "30")}})},
 	{row: waiting, cause: open((*sse.Client).Subscribe, within(1500*time.Millisecond, errors.New("the user left")), []Script{{}}, undialed(errors.New("proxy unavailable")))},
+	{row: interrupted, sockets: true, cause: ctrlC},
 	{row: interrupted, cause: func(t *testing.T) error {
 		srv := NewServer(t, InOrder(Script{three, Stall()}))
 		s, err := client(srv).Fetch(post(srv))
@@ -369,6 +392,45 @@ var shownErrors = []shownError{
 	{row: mistake2, cause: appendEvent(sse.Event{ID: "\x00"})},
 	{row: mistake2, cause: appendEvent(sse.Event{Data: "a\r\nb"})},
 	{row: mistake2, cause: appendEvent(sse.Event{Data: "\xFF"})},
+}
+
+// deltas are four events of Chat Completions.
+var deltas = Data(slices.Repeat([]string{`{"choices":[{"delta":{"content":"Good "}}]}`}, 4)...)
+
+// prompt returns the error of the text of a response of Chat Completions.
+func prompt(script Script) func(*testing.T) error {
+	return func(t *testing.T) error {
+		srv := NewServer(t, InOrder(script))
+		s, err := llm.Fetch(post(srv), llm.OpenAIChat, sse.WithHTTPClient(srv.Client()))
+		if err != nil {
+			return err
+		}
+		for _, err = range s.Text() {
+			if err != nil {
+				break
+			}
+		}
+		return err
+	}
+}
+
+// ctrlC returns the error of a stream whose program gets an interrupt.
+func ctrlC(t *testing.T) error {
+	if runtime.GOOS == "windows" {
+		return errors.New("interrupt signal received") // a process cannot send one to itself
+	}
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt)
+	defer stop()
+	srv := NewServer(t, InOrder(Script{three, Stall()}), Loopback())
+	s, err := client(srv).Fetch(srv.Get("/").WithContext(ctx))
+	require.NoError(t, err)
+	self, err := os.FindProcess(os.Getpid())
+	require.NoError(t, err)
+	require.NoError(t, self.Signal(os.Interrupt))
+	for s.Next() {
+	}
+	require.ErrorIs(t, s.Err(), context.Canceled)
+	return s.Err()
 }
 
 // appendEvent returns the error of AppendEvent.
@@ -482,13 +544,17 @@ func explain(ctx context.Context, err error) string {
 
 // decide is the code of the page that decides whether to run a job again.
 func decide(err error) string {
+	failure, _ := errors.AsType[*llm.Error](err) // only with package llm
+	refusal, _ := errors.AsType[*sse.ResponseError](err)
 	switch {
-	case sse.NotSent(err) && sse.Retryable(err):
+	case !sse.Retryable(err), failure != nil && !failure.Retryable():
+		return "report it" // such as a used-up quota, also with status 429
+	case sse.NotSent(err):
 		return "run the job again"
-	case sse.Retryable(err):
-		return "run it again if it may run twice" // the service may have processed it
+	case refusal != nil && slices.Contains([]int{408, 425, 429, 529}, refusal.StatusCode):
+		return "run the job again after refusal.RetryAfter" // it was not processed
 	default:
-		return "report it"
+		return "run it again if it may run twice" // the service may have processed it
 	}
 }
 
@@ -500,6 +566,12 @@ func TestErrorsPageAsksAsItSays(t *testing.T) {
 		{fetch(Script{Answer(400), Raw("no model")}), "refused with 400: no model", "report it"},
 		{fetch(Script{Answer(503), Raw("busy")}), "refused with 503: busy", "run it again if it may run twice"},
 		{fetch(Script{Send(sse.Event{Type: "error", Data: "{}"})}, failWith(overloaded{})), "reported by the service: {}", "run it again if it may run twice"},
+		{prompt(Script{Answer(429), Raw("slow down")}), "refused with 429: slow down", "run the job again after refusal.RetryAfter"},
+		{
+			open((*sse.Client).Fetch, within(10*time.Second, context.DeadlineExceeded), []Script{{Answer(429, "Retry-After", "30")}}),
+			"refused with 429: ", "report it",
+		},
+		{prompt(Script{Answer(429), Raw(`{"error":{"code":"insufficient_quota"}}`)}), `refused with 429: {"error":{"code":"insufficient_quota"}}`, "report it"},
 		{fetch(Script{three, Raw("data: Good")}), `incomplete; unfinished: "Good"`, "run it again if it may run twice"},
 		{fetch(Script{Stall()}), "timed out", "run it again if it may run twice"},
 		{
