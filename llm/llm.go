@@ -14,7 +14,7 @@
 // A program that needs more than the text ranges over the Deltas:
 //
 //	for d, err := range stream.Deltas() {
-//		// d.Text, d.Reasoning, d.ToolCalls, d.Finish, d.Usage …
+//		// err as above; then d.Text, d.Reasoning, d.ToolCalls, d.Finish, d.Usage …
 //	}
 //
 // By default nothing limits how long a service may be silent in the middle of a response.
