@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A screen is standard output and standard error, which may be the same terminal. The
+// status line is below the output there.
+type screen struct {
+	outIsTerminal bool
+	errIsTerminal bool
+	colors        bool
+	quiet         bool // there is no status line
+
+	mu      sync.Mutex
+	out     *os.File // standard output, or the file of -o
+	err     *os.File
+	shown   bool // the status line is on the terminal
+	below   bool // it is below the line of the cursor, which output will continue
+	midLine bool // the last output has not ended its line
+}
+
+func newScreen(o *options) *screen {
+	isDumb := os.Getenv("TERM") == "dumb"
+	s := &screen{out: os.Stdout, err: os.Stderr}
+	s.outIsTerminal = o.output == "" && isTerminal(os.Stdout) && !isDumb
+	s.errIsTerminal = isTerminal(os.Stderr) && !isDumb
+	s.colors = os.Getenv("NO_COLOR") == ""
+	s.quiet = o.silent
+	return s
+}
+
+// open opens the file of -o. With --state, the output is appended to it.
+func (s *screen) open(o *options) (err error) {
+	if o.output == "" {
+		return nil
+	}
+	mode := os.O_TRUNC
+	if o.state != "" {
+		mode = os.O_APPEND
+	}
+	s.out, err = os.OpenFile(o.output, os.O_CREATE|os.O_RDWR|mode, 0o666)
+	return err
+}
+
+// close ends the last line on a terminal, and closes the file of -o.
+func (s *screen) close() error {
+	s.setStatus("")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outIsTerminal && s.midLine {
+		_, err := io.WriteString(s.out, "\n")
+		return err
+	}
+	if s.out != os.Stdout {
+		return s.out.Close()
+	}
+	return nil
+}
+
+// print writes output at once. A terminal gets no control characters of the server.
+func (s *screen) print(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outIsTerminal {
+		b = visible(b)
+		s.clear()
+		s.midLine = b[len(b)-1] != '\n'
+	}
+	_, err := s.out.Write(b)
+	return err
+}
+
+// note writes a line to standard error.
+func (s *screen) note(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	if s.errIsTerminal {
+		line = string(visible([]byte(line)))
+		if s.midLine {
+			line = "\n" + line
+		}
+		s.midLine = false
+	}
+	_, _ = io.WriteString(s.err, line+"\n") // without standard error, there is nothing to tell
+}
+
+// setStatus shows the status line, or removes it if the line is empty.
+func (s *screen) setStatus(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if line == "" {
+		s.clear()
+		return
+	}
+	s.below = s.outIsTerminal && s.midLine
+	s.shown = true
+	if s.below { // move down a line, which may scroll, and back up; then draw there
+		line = "\x1bD\x1b[A\x1b7\x1b[B\r" + line + "\x1b[K\x1b8"
+	} else {
+		line = "\r" + line + "\x1b[K\r"
+	}
+	_, _ = io.WriteString(s.err, line)
+}
+
+// clear removes the status line, and leaves the cursor where output continues.
+func (s *screen) clear() {
+	if !s.shown {
+		return
+	}
+	s.shown = false
+	if s.below {
+		_, _ = io.WriteString(s.err, "\x1b7\x1b[B\r\x1b[K\x1b8")
+		return
+	}
+	_, _ = io.WriteString(s.err, "\r\x1b[K")
+}
+
+// paint returns text in a color of the terminal.
+func (s *screen) paint(color, text string) string {
+	if !s.colors {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+// The colors.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+	dim    = "2"
+)
+
+// visible returns b with a mark in place of each control character, which could move the
+// cursor or worse.
+func visible(b []byte) []byte {
+	return bytes.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return utf8.RuneError
+		}
+		return r
+	}, b)
+}
+
+// report writes the error that ended the program.
+func report(w io.Writer, err error) {
+	text := strings.TrimPrefix(err.Error(), "sse: ")
+	_, _ = io.WriteString(w, "ssecat: "+string(visible([]byte(text)))+"\n"+details(err))
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fetchsse/sse"
+)
+
+// A status knows the state of the connection and counts what it brings. On a terminal it
+// shows this in a line.
+type status struct {
+	screen *screen
+
+	mu      sync.Mutex
+	phase   phase
+	events  int
+	bytes   int
+	retries int
+	last    time.Time // of the last byte, or of the start of the connection
+	next    time.Time // of the next attempt
+	reason  string    // for it
+	past    [8]int    // the events at the last refreshes
+}
+
+// A phase is the state of the connection.
+type phase int
+
+const (
+	connecting phase = iota
+	connected
+	waiting
+)
+
+const refresh = 250 * time.Millisecond
+
+func newStatus(scr *screen) *status { return &status{screen: scr, last: now()} }
+
+// read counts n bytes of a body.
+func (s *status) read(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes += n
+	s.last = now()
+}
+
+// event counts an event and returns the time of its arrival.
+func (s *status) event() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events++
+	return s.last
+}
+
+// trace returns the hooks that follow the connection.
+func (s *status) trace() *sse.Trace {
+	enter := func(p phase) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.phase = p
+		s.last = now()
+	}
+	return &sse.Trace{
+		Request: func(*http.Request) { enter(connecting) },
+		Open:    func(*http.Response) { enter(connected) },
+		Wait: func(a sse.Attempt) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.phase, s.next = waiting, now().Add(a.Delay)
+			s.retries++
+			s.reason = shortReason(a.Err)
+		},
+	}
+}
+
+// shortReason returns why a connection ended, in a few words.
+func shortReason(err error) string {
+	if err == nil {
+		return "the response ended"
+	}
+	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
+		return strconv.Itoa(refusal.StatusCode) + " " + http.StatusText(refusal.StatusCode)
+	}
+	text := err.Error()
+	if _, after, ok := strings.Cut(text, "://"); ok { // the request is known
+		if _, reason, ok := strings.Cut(after, ": "); ok {
+			return reason
+		}
+	}
+	return strings.TrimPrefix(text, "sse: ")
+}
+
+// show shows the status line until stop is called.
+func (s *status) show() (stop func()) {
+	if !s.screen.errIsTerminal || s.screen.quiet {
+		return func() {}
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(refresh)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			s.screen.setStatus(s.line(n, columns(s.screen.err)))
+			select {
+			case <-tick.C:
+			case <-done:
+				s.screen.setStatus("")
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
+// line returns the line of the nth refresh.
+func (s *status) line(n, columns int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rate := float64(s.events-s.past[n%len(s.past)]) / (refresh.Seconds() * float64(len(s.past)))
+	s.past[n%len(s.past)] = s.events
+	var color, state string
+	facts := []string{
+		count(s.events, "event", "events"),
+		fmt.Sprintf("%.1f/s", rate),
+		size(s.bytes),
+	}
+	switch s.phase {
+	case connecting:
+		color, state = yellow, "connecting"
+		facts = append(facts, "for "+since(s.last))
+	case connected:
+		color, state = green, "connected"
+		facts = append(facts, "last byte "+since(s.last)+" ago")
+	case waiting:
+		color, state = red, "retry in "+since(now().Add(-max(0, s.next.Sub(now()))))
+		facts = append([]string{s.reason}, facts...)
+	}
+	if s.retries > 0 {
+		facts = append(facts, count(s.retries, "retry", "retries"))
+	}
+	room := max(0, columns-len("* ")-len(state)-1)
+	rest := []rune(string(visible([]byte(" · " + strings.Join(facts, " · ")))))
+	if len(rest) > room {
+		rest = rest[:room]
+	}
+	return s.screen.paint(color, "● "+state) + s.screen.paint(dim, string(rest))
+}
+
+// columns returns the width of the terminal f.
+func columns(f *os.File) int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if n, ok := windowSize(f); ok && n > 0 {
+		return n
+	}
+	return 80
+}
+
+// since returns the time since t for people.
+func since(t time.Time) string {
+	d := now().Sub(t)
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// size returns a number of bytes for people.
+func size(n int) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1000*1000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1000)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
+
+func count(n int, singular, plural string) string {
+	if n == 1 {
+		plural = singular
+	}
+	return strconv.Itoa(n) + " " + plural
+}
