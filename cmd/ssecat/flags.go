@@ -125,7 +125,7 @@ func parse(args []string, stdin io.Reader) (*options, error) {
 		if !strings.Contains(address, "://") {
 			address = "http://" + address
 		}
-		if o.url, err = url.Parse(address); err != nil || o.url.Host == "" || o.url.Scheme != "http" && o.url.Scheme != "https" {
+		if o.url, err = url.Parse(address); err != nil || o.url.Hostname() == "" || o.url.Scheme != "http" && o.url.Scheme != "https" {
 			return nil, errors.New("the URL is invalid")
 		}
 	}
@@ -301,7 +301,7 @@ func (o *options) setProxy(s string) (err error) {
 	if !strings.Contains(s, "://") {
 		s = "http://" + s
 	}
-	if o.proxy, err = url.Parse(s); err != nil || o.proxy.Host == "" {
+	if o.proxy, err = url.Parse(s); err != nil || o.proxy.Hostname() == "" {
 		return errors.New("the URL is invalid")
 	}
 	return nil

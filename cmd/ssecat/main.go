@@ -124,7 +124,7 @@ type cat struct {
 
 func newCat(o *options) *cat {
 	scr := newScreen(o)
-	return &cat{o: o, screen: scr, status: newStatus(scr), print: newPrinter(o, scr)}
+	return &cat{o: o, screen: scr, status: newStatus(scr), print: &printer{o: o}}
 }
 
 // run reads the stream to its end.
@@ -229,11 +229,12 @@ func (c *cat) read(stream *sse.Stream) error {
 			return err
 		}
 		arrived := c.status.event()
-		output, err = c.print.append(output[:0], item{Event: stream.Event(), Time: arrived, Delta: delta})
+		event := stream.Event()
+		output, err = c.print.append(output[:0], item{Event: event, Time: arrived, Delta: delta})
 		if err != nil {
 			return err
 		}
-		if err := c.write(output, stream.LastEventID()); err != nil {
+		if err := c.write(c.print.name(event), output, stream.LastEventID()); err != nil {
 			return writeError{err}
 		}
 	}
@@ -254,13 +255,13 @@ func (c *cat) warn(text string) {
 }
 
 // write prints the output of an event and then saves its ID.
-func (c *cat) write(output []byte, id string) error {
+func (c *cat) write(name string, output []byte, id string) error {
 	if c.state != nil && len(output) > 0 {
 		if err := c.state.announce(id, output); err != nil {
 			return err
 		}
 	}
-	if err := c.screen.print(output); err != nil {
+	if err := c.screen.print(name, output); err != nil {
 		return err
 	}
 	if c.state == nil {

@@ -32,14 +32,11 @@ func (i item) JSON() any {
 
 // A printer makes the output of the events.
 type printer struct {
-	o      *options
-	screen *screen
+	o *options
 
 	events, printed int       // that had the type, and that had output
 	delta           llm.Delta // the joined deltas, without the text
 }
-
-func newPrinter(o *options, scr *screen) *printer { return &printer{o: o, screen: scr} }
 
 // append appends the output of an event to b.
 func (p *printer) append(b []byte, i item) ([]byte, error) {
@@ -82,21 +79,19 @@ func (p *printer) format(b []byte, i item) ([]byte, error) {
 	case p.o.dialect != 0:
 		return append(b, i.Delta.Text...), nil
 	}
-	return append(append(p.appendName(b, i), i.Data...), '\n'), nil
+	return append(append(b, i.Data...), '\n'), nil
 }
 
-// appendName appends the type and the ID on a terminal, where a person reads them.
-func (p *printer) appendName(b []byte, i item) []byte {
-	if !p.screen.outIsTerminal {
-		return b
+// name returns the type and the ID of an event, for the data on a terminal, where a person
+// reads it.
+func (p *printer) name(e sse.Event) string {
+	if p.o.jsonl || p.o.template != nil || p.o.field != nil || p.o.dialect != 0 {
+		return ""
 	}
-	if i.Type != "message" {
-		b = append(append(b, i.Type...), ' ')
+	if e.Type == "message" {
+		return e.ID
 	}
-	if i.ID != "" {
-		b = append(append(b, i.ID...), ' ')
-	}
-	return b
+	return strings.TrimSpace(e.Type + " " + e.ID)
 }
 
 // find returns the value at a path of names and indexes, or nil.

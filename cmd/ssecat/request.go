@@ -144,7 +144,7 @@ func (b *tapBody) Read(p []byte) (int, error) {
 		b.tap.status.read(n)
 		b.rec.data(p[:n])
 		if b.accepted && b.tap.screen != nil {
-			if failed := b.tap.screen.print(p[:n]); failed != nil {
+			if failed := b.tap.screen.print("", p[:n]); failed != nil {
 				return n, writeError{failed}
 			}
 		}

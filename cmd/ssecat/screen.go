@@ -21,9 +21,10 @@ type screen struct {
 	mu      sync.Mutex
 	out     *os.File // standard output, or the file of -o
 	err     *os.File
-	shown   bool // the status line is on the terminal
-	below   bool // it is below the line of the cursor, which output will continue
-	midLine bool // the last output has not ended its line
+	status  func() string // returns the status line; nil if there is none
+	shown   bool          // it is on the terminal
+	below   bool          // it is below the line of the cursor, which output will continue
+	midLine bool          // the last output has not ended its line
 }
 
 func newScreen(o *options) *screen {
@@ -51,7 +52,7 @@ func (s *screen) open(o *options) (err error) {
 
 // close ends the last line on a terminal, and closes the file of -o.
 func (s *screen) close() error {
-	s.setStatus("")
+	s.setStatus(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.outIsTerminal && s.midLine {
@@ -64,8 +65,9 @@ func (s *screen) close() error {
 	return nil
 }
 
-// print writes output at once. A terminal gets no control characters of the server.
-func (s *screen) print(b []byte) error {
+// print writes output at once. On a terminal, its name comes before it, and control
+// characters of the server are marked.
+func (s *screen) print(name string, b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -73,8 +75,12 @@ func (s *screen) print(b []byte) error {
 	defer s.mu.Unlock()
 	if s.outIsTerminal {
 		b = visible(b)
+		if name != "" {
+			b = append([]byte(s.paint(cyan, string(visible([]byte(name))))+" "), b...)
+		}
 		s.clear()
 		s.midLine = b[len(b)-1] != '\n'
+		defer s.draw()
 	}
 	_, err := s.out.Write(b)
 	return err
@@ -91,24 +97,33 @@ func (s *screen) note(line string) {
 			line = "\n" + line
 		}
 		s.midLine = false
+		defer s.draw()
 	}
 	_, _ = io.WriteString(s.err, line+"\n") // without standard error, there is nothing to tell
 }
 
-// setStatus shows the status line, or removes it if the line is empty.
-func (s *screen) setStatus(line string) {
+// setStatus shows the line that f returns, now and after each output. A nil f removes it.
+func (s *screen) setStatus(f func() string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if line == "" {
+	if s.status = f; f == nil {
 		s.clear()
+	}
+	s.draw()
+}
+
+// draw draws the status line below the line of the cursor, if output will continue that.
+func (s *screen) draw() {
+	if s.status == nil {
 		return
 	}
-	s.below = s.outIsTerminal && s.midLine
+	s.below = s.midLine
 	s.shown = true
-	if s.below { // move down a line, which may scroll, and back up; then draw there
-		line = "\x1bD\x1b[A\x1b7\x1b[B\r" + line + "\x1b[K\x1b8"
+	line := "\r" + s.status() + "\x1b[K"
+	if s.below { // move down, which may scroll, and back up; then draw
+		line = "\x1bD\x1b[A\x1b7\x1b[B" + line + "\x1b8"
 	} else {
-		line = "\r" + line + "\x1b[K\r"
+		line += "\r"
 	}
 	_, _ = io.WriteString(s.err, line)
 }
@@ -119,11 +134,11 @@ func (s *screen) clear() {
 		return
 	}
 	s.shown = false
+	erase := "\r\x1b[K"
 	if s.below {
-		_, _ = io.WriteString(s.err, "\x1b7\x1b[B\r\x1b[K\x1b8")
-		return
+		erase = "\x1b7\x1b[B\r\x1b[K\x1b8"
 	}
-	_, _ = io.WriteString(s.err, "\r\x1b[K")
+	_, _ = io.WriteString(s.err, erase)
 }
 
 // paint returns text in a color of the terminal.
@@ -138,6 +153,7 @@ func (s *screen) paint(color, text string) string {
 const (
 	green  = "32"
 	yellow = "33"
+	cyan   = "36"
 	red    = "31"
 	dim    = "2"
 )

@@ -106,12 +106,13 @@ func (s *status) show() (stop func()) {
 		defer close(ended)
 		tick := time.NewTicker(refresh)
 		defer tick.Stop()
-		for n := 0; ; n++ {
-			s.screen.setStatus(s.line(n, columns(s.screen.err)))
+		for {
+			s.screen.setStatus(s.line)
 			select {
 			case <-tick.C:
+				s.tick()
 			case <-done:
-				s.screen.setStatus("")
+				s.screen.setStatus(nil)
 				return
 			}
 		}
@@ -122,12 +123,19 @@ func (s *status) show() (stop func()) {
 	}
 }
 
-// line returns the line of the nth refresh.
-func (s *status) line(n, columns int) string {
+// tick notes the number of events for the rate.
+func (s *status) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rate := float64(s.events-s.past[n%len(s.past)]) / (refresh.Seconds() * float64(len(s.past)))
-	s.past[n%len(s.past)] = s.events
+	copy(s.past[:], s.past[1:])
+	s.past[len(s.past)-1] = s.events
+}
+
+// line returns the status line.
+func (s *status) line() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rate := float64(s.events-s.past[0]) / (refresh.Seconds() * float64(len(s.past)))
 	var color, state string
 	facts := []string{
 		count(s.events, "event", "events"),
@@ -137,18 +145,20 @@ func (s *status) line(n, columns int) string {
 	switch s.phase {
 	case connecting:
 		color, state = yellow, "connecting"
-		facts = append(facts, "for "+since(s.last))
+		facts = append(facts, "for "+inSeconds(now().Sub(s.last)))
 	case connected:
 		color, state = green, "connected"
-		facts = append(facts, "last byte "+since(s.last)+" ago")
+		facts = append(facts, "last byte "+inSeconds(now().Sub(s.last))+" ago")
 	case waiting:
-		color, state = red, "retry in "+since(now().Add(-max(0, s.next.Sub(now()))))
-		facts = append([]string{s.reason}, facts...)
+		color, state = red, "retry in "+inSeconds(max(0, s.next.Sub(now())))
 	}
 	if s.retries > 0 {
 		facts = append(facts, count(s.retries, "retry", "retries"))
 	}
-	room := max(0, columns-len("* ")-len(state)-1)
+	if s.phase == waiting {
+		facts = append(facts, s.reason)
+	}
+	room := max(0, columns(s.screen.err)-len("* ")-len(state)-1)
 	rest := []rune(string(visible([]byte(" · " + strings.Join(facts, " · ")))))
 	if len(rest) > room {
 		rest = rest[:room]
@@ -167,9 +177,8 @@ func columns(f *os.File) int {
 	return 80
 }
 
-// since returns the time since t for people.
-func since(t time.Time) string {
-	d := now().Sub(t)
+// inSeconds returns d for people.
+func inSeconds(d time.Duration) string {
 	if d < 10*time.Second {
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	}

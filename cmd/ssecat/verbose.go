@@ -19,7 +19,7 @@ func (c *cat) trace() *sse.Trace {
 		c.tap.last.accepted = true
 		if c.o.include {
 			head := append([]string{resp.Proto + " " + resp.Status}, headers(resp.Header, c.o.showSecrets)...)
-			_ = c.screen.print([]byte(strings.Join(head, "\n") + "\n\n")) // the first event fails too
+			_ = c.screen.print("", []byte(strings.Join(head, "\n")+"\n\n")) // the first event fails too
 		}
 		if c.o.verbose {
 			c.lines("< ", append([]string{resp.Proto + " " + resp.Status}, headers(resp.Header, c.o.showSecrets)...))
@@ -46,7 +46,7 @@ func (c *cat) trace() *sse.Trace {
 		c.lines("* ", []string{strings.TrimPrefix(err.Error(), "sse: ")})
 	}
 	t.Wait = func(a sse.Attempt) {
-		c.lines("* ", []string{fmt.Sprintf("waiting %v for attempt %d: %s", a.Delay.Round(time.Millisecond), a.Number, shortReason(a.Err))})
+		c.lines("* ", []string{fmt.Sprintf("waiting %v for retry %d: %s", a.Delay.Round(time.Millisecond), a.Number, shortReason(a.Err))})
 	}
 	return t
 }
@@ -58,7 +58,7 @@ func (c *cat) lines(prefix string, lines []string) {
 	}
 }
 
-const hidden = "[hidden; see --show-secrets]"
+const hidden = "[hidden]"
 
 // headers returns the lines of h in order. A header can hold a secret unless it is known
 // not to.
@@ -106,7 +106,7 @@ func address(u *url.URL, secrets bool) string {
 	text := shown.String()
 	separator := "?"
 	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
-		text += separator + url.QueryEscape(name) + "=[hidden]"
+		text += separator + url.QueryEscape(name) + "=" + hidden
 		separator = "&"
 	}
 	return text
