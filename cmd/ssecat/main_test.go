@@ -29,13 +29,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// command returns a command that runs the program.
+// command returns a command that runs the program. With the race detector, a program sleeps
+// for a second at its end by default.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), exe, args...)
-	cmd.Env = append(os.Environ(), "SSECAT_TEST=1", "TERM=xterm", "COLUMNS=", "NO_COLOR=")
+	cmd.Env = append(os.Environ(), "SSECAT_TEST=1", "GORACE=atexit_sleep_ms=0", "TERM=xterm", "COLUMNS=", "NO_COLOR=")
 	return cmd
 }
 
@@ -74,6 +75,7 @@ const news = "event: price\nid: 7\ndata: {\"bid\":1.50,\"tags\":[\"a\",\"b\"]}\n
 	": comment\n\ndata: two\ndata: lines\n\nevent: end\ndata: bye\n\n"
 
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	const chat = `data: {"choices":[{"delta":{"content":"Hel"}}]}` + "\n\n" +
 		`data: {"choices":[{"delta":{"content":"lo"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
 	for name, c := range map[string]struct {
@@ -135,6 +137,7 @@ func withoutDate(text string) (lines []string) {
 }
 
 func TestJSONLines(t *testing.T) {
+	t.Parallel()
 	code, stdout, stderr := ssecat(t, "", "--jsonl", "--once", server(t, ssetest.Script{ssetest.Raw(news)}).URL)
 	require.Equal(t, complete, code, stderr)
 	lines := json.NewDecoder(strings.NewReader(stdout))
@@ -156,6 +159,7 @@ func TestJSONLines(t *testing.T) {
 
 // The exit status tells the ends of a stream apart.
 func TestExitStatus(t *testing.T) {
+	t.Parallel()
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	scripts := map[string]ssetest.Script{
@@ -222,6 +226,7 @@ func TestExitStatus(t *testing.T) {
 
 // The flags of curl make the request that curl would make.
 func TestRequest(t *testing.T) {
+	t.Parallel()
 	headers := file(t, "X-One: 1\nX-Two: 2\n")
 	body := file(t, `{"a":1}`)
 	for name, c := range map[string]struct {
@@ -259,6 +264,7 @@ func TestRequest(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, "data: "+r.Proto+"\n\n")
@@ -286,6 +292,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestUnencryptedHTTP2(t *testing.T) {
+	t.Parallel()
 	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Data("a")}), ssetest.Loopback(), ssetest.HTTP2())
 	code, stdout, stderr := ssecat(t, "", "--http2", "--once", srv.URL)
 	require.Equal(t, complete, code, stderr)
@@ -293,6 +300,7 @@ func TestUnencryptedHTTP2(t *testing.T) {
 }
 
 func TestProxy(t *testing.T) {
+	t.Parallel()
 	var asked string
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = r.RequestURI
@@ -306,6 +314,7 @@ func TestProxy(t *testing.T) {
 
 // What -v prints has no secret.
 func TestVerbose(t *testing.T) {
+	t.Parallel()
 	args := func(url string) []string {
 		return []string{
 			"-v", strings.Replace(url, "http://", "http://me:secret1@", 1) + "/x?key=secret2", "--once", "-H", "Authorization: secret3",
@@ -333,6 +342,7 @@ func TestVerbose(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	code, stdout, stderr := ssecat(t, "", "--help")
 	require.Equal(t, complete, code, stderr)
 	require.Equal(t, help, stdout)
@@ -346,6 +356,7 @@ func TestHelp(t *testing.T) {
 
 // Ctrl-C ends a feed, whatever it does: status 130 and no message.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	for name, script := range map[string]ssetest.Script{
 		"reading":    {ssetest.Data("a"), ssetest.Stall()},
 		"waiting":    {ssetest.Retry(time.Hour), ssetest.Data("a")},
@@ -374,6 +385,7 @@ func TestInterrupt(t *testing.T) {
 
 // The reader of a pipe has seen enough.
 func TestBrokenPipe(t *testing.T) {
+	t.Parallel()
 	cmd := command(t, server(t, ssetest.Script{ssetest.Retry(0), ssetest.Data("a", "b")}).URL)
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -389,6 +401,7 @@ func TestBrokenPipe(t *testing.T) {
 
 // Events are printed when they arrive.
 func TestAtOnce(t *testing.T) {
+	t.Parallel()
 	next := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -415,6 +428,7 @@ func TestAtOnce(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args []string
 		want string
@@ -446,6 +460,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestURLWithoutScheme(t *testing.T) {
+	t.Parallel()
 	o, err := parse([]string{"localhost:8080/x"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "http://localhost:8080/x", o.url.String())
@@ -453,6 +468,7 @@ func TestURLWithoutScheme(t *testing.T) {
 
 // A status is chosen by what has ended the stream, and not by what was wrong before.
 func TestExitStatusOfErrors(t *testing.T) {
+	t.Parallel()
 	for want, err := range map[int]error{
 		timedOut:   errors.Join(errMaxTime, &sse.ResponseError{StatusCode: 503}),
 		notWritten: writeError{net.ErrClosed},

@@ -20,6 +20,7 @@ var discardLog = log.New(io.Discard, "", 0)
 
 // A replay prints what the recorded run has printed, and ends as it did.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	event := func(id string) ssetest.Step { return ssetest.Send(sse.Event{ID: id, Data: "event " + id}) }
 	for name, c := range map[string]struct {
 		scripts []ssetest.Script
@@ -63,6 +64,7 @@ func TestReplay(t *testing.T) {
 
 // A replay has the pauses of the recording.
 func TestReplayPauses(t *testing.T) {
+	t.Parallel()
 	recording := file(t, `{"ssecat":1,"method":"GET","url":"http://x/feed","subscribe":false}
 {"at":1,"request":{"last_event_id":""},"response":{"status":200,"header":{"Content-Type":["text/event-stream"]}},"opened":1.01}
 {"at":1.1,"data":"data: a\n\n"}
@@ -78,6 +80,7 @@ func TestReplayPauses(t *testing.T) {
 
 // A recording can be served to other programs, any number of times.
 func TestServe(t *testing.T) {
+	t.Parallel()
 	recording := file(t, `{"ssecat":1,"method":"GET","url":"http://x/feed","subscribe":true}
 {"at":0,"request":{"last_event_id":""},"response":{"status":200,"header":{"Content-Type":["text/event-stream"]}}}
 {"at":0,"data":"data: a\n\n"}
@@ -110,6 +113,7 @@ func TestServe(t *testing.T) {
 }
 
 func TestBrokenRecording(t *testing.T) {
+	t.Parallel()
 	for content, want := range map[string]string{
 		"":                                    "has no request",
 		"{}\n":                                "not a recording",

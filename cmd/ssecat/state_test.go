@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,11 +21,15 @@ import (
 
 const feedEvents = 300
 
-// feed serves events from 1 to feedEvents, and resumes. It signals each request.
+// feed serves events from 1 to feedEvents, and resumes. It signals requests, and never waits
+// to do so.
 func feed(t *testing.T) (url string, requests chan struct{}) {
-	requests = make(chan struct{}, 10000)
+	requests = make(chan struct{}, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests <- struct{}{}
+		select {
+		case requests <- struct{}{}:
+		default:
+		}
 		last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID"))
 		if last == feedEvents {
 			w.WriteHeader(http.StatusNoContent)
@@ -40,6 +45,31 @@ func feed(t *testing.T) (url string, requests chan struct{}) {
 	return srv.URL, requests
 }
 
+const maxKills = 15
+
+// runAndKill runs cmd and kills it at a random moment after its request, unless there were
+// enough kills. It reports whether the command came to its end.
+func runAndKill(t *testing.T, cmd *exec.Cmd, requests chan struct{}, kills int) (ended bool) {
+	t.Helper()
+	select {
+	case <-requests: // of an earlier run
+	default:
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	<-requests
+	if kills < maxKills {
+		killer := time.AfterFunc(time.Duration(rand.IntN(20_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
+		defer killer.Stop()
+	}
+	if cmd.Wait() == nil {
+		return true
+	}
+	require.Equal(t, -1, cmd.ProcessState.ExitCode(), stderr.String())
+	return false
+}
+
 // feedLines are the lines of the whole feed.
 func feedLines() (lines []string) {
 	for i := range feedEvents {
@@ -50,6 +80,7 @@ func feedLines() (lines []string) {
 
 // Kills at random moments lose nothing and repeat nothing if the output is a regular file.
 func TestStateWithAFile(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{"standard output": nil, "-o": {"-o"}} {
 		t.Run(name, func(t *testing.T) {
 			url, requests := feed(t)
@@ -66,18 +97,10 @@ func TestStateWithAFile(t *testing.T) {
 				if args == nil {
 					cmd.Stdout = out
 				}
-				var stderr bytes.Buffer
-				cmd.Stderr = &stderr
-				require.NoError(t, cmd.Start())
-				<-requests
-				killer := time.AfterFunc(time.Duration(rand.IntN(20_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
-				err = cmd.Wait()
-				killer.Stop()
-				out.Close()
-				if end = err == nil; !end {
-					require.Equal(t, -1, cmd.ProcessState.ExitCode(), stderr.String())
+				if end = runAndKill(t, cmd, requests, kills); !end {
 					kills++
 				}
+				out.Close()
 			}
 			got, err := os.ReadFile(path)
 			require.NoError(t, err)
@@ -89,21 +112,15 @@ func TestStateWithAFile(t *testing.T) {
 
 // With a pipe, nothing is lost, and at most the last event of a killed run is printed again.
 func TestStateWithAPipe(t *testing.T) {
+	t.Parallel()
 	url, requests := feed(t)
 	state := filepath.Join(t.TempDir(), "state")
-	seen := 0
-	for end := false; !end; {
-		var stdout, stderr bytes.Buffer // which a pipe leads to
+	seen, kills := 0, 0
+	for end := false; !end; kills++ {
+		var stdout bytes.Buffer // which a pipe leads to
 		cmd := command(t, "--state", state, url)
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		require.NoError(t, cmd.Start())
-		<-requests
-		killer := time.AfterFunc(time.Duration(rand.IntN(20_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
-		err := cmd.Wait()
-		killer.Stop()
-		if end = err == nil; !end {
-			require.Equal(t, -1, cmd.ProcessState.ExitCode(), stderr.String())
-		}
+		cmd.Stdout = &stdout
+		end = runAndKill(t, cmd, requests, kills)
 		first := true
 		for line := range strings.Lines(stdout.String()) {
 			again := first && seen > 0 && line == fmt.Sprintf("event %d\n", seen)
@@ -119,6 +136,7 @@ func TestStateWithAPipe(t *testing.T) {
 
 // The next run completes what was announced, and touches nothing else in the file.
 func TestStateCompletesTheOutput(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ out, want string }{
 		"nothing written":  {"a\n", "a\nbcd\n"},
 		"a part":           {"a\nbc", "a\nbcd\n"},
@@ -145,6 +163,7 @@ func TestStateCompletesTheOutput(t *testing.T) {
 }
 
 func TestStateOfFilteredEvents(t *testing.T) {
+	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state")
 	srv := server(t, ssetest.Script{ssetest.Raw("id: 1\ndata: a\n\nid: 2\nevent: x\ndata: b\n\nid: 3\n\n")})
 	code, stdout, stderr := ssecat(t, "", "--state", state, "-t", "message", "--once", srv.URL)
@@ -158,6 +177,7 @@ func TestStateOfFilteredEvents(t *testing.T) {
 }
 
 func TestBrokenState(t *testing.T) {
+	t.Parallel()
 	path := file(t, "{")
 	code, _, stderr := ssecat(t, "", "--state", path, "http://localhost:1")
 	require.Equal(t, notWritten, code)

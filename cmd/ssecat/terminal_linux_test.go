@@ -52,12 +52,14 @@ func onTerminal(t *testing.T, columns uint16, cmd *exec.Cmd) (code int, shown st
 }
 
 func TestTerminal(t *testing.T) {
+	t.Parallel()
 	price := ssetest.Send(sse.Event{Type: "price", ID: "7", Data: "1.5\x1b[2J"})
 	script := ssetest.Script{ssetest.Retry(300 * time.Millisecond), price, ssetest.Wait(400 * time.Millisecond)}
 	end := ssetest.Script{ssetest.Send(sse.Event{Type: "end", Data: "bye"})}
 	args := func() []string { return []string{server(t, script, end).URL, "--until", "end"} }
 
 	t.Run("colors", func(t *testing.T) {
+		t.Parallel()
 		code, shown := onTerminal(t, 100, command(t, args()...))
 		require.Equal(t, complete, code, shown)
 		require.Contains(t, shown, "\x1b[36mprice 7\x1b[0m 1.5\uFFFD[2J\r\n")
@@ -68,6 +70,7 @@ func TestTerminal(t *testing.T) {
 		require.True(t, strings.HasSuffix(shown, "\x1b[K"), "%q", shown) // the line is gone
 	})
 	t.Run("NO_COLOR and few columns", func(t *testing.T) {
+		t.Parallel()
 		cmd := command(t, args()...)
 		cmd.Env = append(cmd.Env, "NO_COLOR=1")
 		_, shown := onTerminal(t, 30, cmd)
@@ -80,22 +83,26 @@ func TestTerminal(t *testing.T) {
 		}
 	})
 	t.Run("COLUMNS", func(t *testing.T) {
+		t.Parallel()
 		cmd := command(t, args()...)
 		cmd.Env = append(cmd.Env, "COLUMNS=14", "NO_COLOR=1")
 		_, shown := onTerminal(t, 100, cmd)
 		require.Contains(t, shown, "\r● connected ·\x1b[K")
 	})
 	t.Run("silent", func(t *testing.T) {
+		t.Parallel()
 		_, shown := onTerminal(t, 100, command(t, append(args(), "-s")...))
 		require.NotContains(t, shown, "●")
 	})
 	t.Run("a dumb terminal", func(t *testing.T) {
+		t.Parallel()
 		cmd := command(t, args()...)
 		cmd.Env = append(cmd.Env, "TERM=dumb")
 		_, shown := onTerminal(t, 100, cmd)
 		require.NotContains(t, shown, "●")
 	})
 	t.Run("piped output", func(t *testing.T) {
+		t.Parallel()
 		cmd := command(t, args()...)
 		var out bytes.Buffer
 		cmd.Stdout = &out
@@ -108,6 +115,7 @@ func TestTerminal(t *testing.T) {
 
 // The text of a model continues its line, and the status is below it.
 func TestTerminalText(t *testing.T) {
+	t.Parallel()
 	const chunk = `{"choices":[{"delta":{"content":%q}}]}`
 	srv := server(t, ssetest.Script{
 		ssetest.Data(fmt.Sprintf(chunk, "Hel")), ssetest.Wait(400 * time.Millisecond), ssetest.Data(fmt.Sprintf(chunk, "lo"), "[DONE]"),
