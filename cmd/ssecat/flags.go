@@ -136,7 +136,7 @@ func parse(args []string, stdin io.Reader) (*options, error) {
 		}
 	}
 	o.modeSet = once || o.subscribe
-	o.subscribe = o.subscribe || !once && o.method == http.MethodGet
+	o.subscribe = o.subscribe || !once && o.method == http.MethodGet && o.dialect == 0
 	return o, nil
 }
 

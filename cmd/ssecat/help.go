@@ -48,11 +48,12 @@ Flags of curl. They may follow the URL, -XPOST is -X POST, and -sv is -s -v:
 	-i, --include           print status and headers of each response before its events
 	-v, --verbose           tell on standard error what happens
 	-s, --silent            no status line and no error message; -S, --show-error: but the message
+	-h, --help              print this
 	-N, -L, -f, --compressed and their long names have no effect, but a pasted command may have them
 
 The stream:
 
-	--once                  read one response; the default unless the method is GET
+	--once                  read one response; the default with --dialect, and unless the method is GET
 	--subscribe             reconnect after every disconnect; the default for GET
 	--last-event-id ID      resume after this event
 	--state FILE            keep the ID of the last printed event in a file, and resume there. If the

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -349,7 +352,13 @@ func TestHelp(t *testing.T) {
 	for name := range dialects {
 		require.Contains(t, help, name)
 	}
-	for _, line := range strings.Split(help, "\n") {
+	undocumented := []string{"no-buffer", "location", "fail", "fail-with-body"} // and without effect
+	new(options).flags(nil, new(bool)).VisitAll(func(f *flag.Flag) {
+		if !slices.Contains(undocumented, f.Name) {
+			require.Regexp(t, `(^|\W)--?`+regexp.QuoteMeta(f.Name)+`\W`, help)
+		}
+	})
+	for line := range strings.SplitSeq(help, "\n") {
 		require.LessOrEqual(t, len(line), 118, line)
 	}
 }

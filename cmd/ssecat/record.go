@@ -67,7 +67,6 @@ type recorder struct {
 	mu    sync.Mutex
 	file  *os.File
 	start time.Time
-	open  bool  // a response is being recorded
 	err   error // the first of writing
 }
 
@@ -114,7 +113,6 @@ func (r *recorder) request(began time.Time, req *http.Request, resp *http.Respon
 			}
 		}
 		line.Response = &recordedResponse{resp.StatusCode, header}
-		r.open = true
 	}
 	r.write(line)
 }
@@ -135,17 +133,13 @@ func (r *recorder) data(b []byte) {
 	r.write(line)
 }
 
-// end records the end of the response, once.
+// end records the end of the response.
 func (r *recorder) end(err error, gone bool) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.open {
-		return
-	}
-	r.open = false
 	line := record{At: r.at(now()), End: clean}
 	switch {
 	case err == io.EOF:

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -96,9 +97,7 @@ func (p *player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	w.Header()["Content-Type"] = nil // no guess
-	for name, values := range first.Response.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), first.Response.Header)
 	w.WriteHeader(first.Response.Status)
 	flush := http.NewResponseController(w).Flush
 	_ = flush() // fails if the client has gone

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/internal/redact"
@@ -136,6 +137,7 @@ type tapBody struct {
 	rec      *recorder
 	ctx      context.Context // of the request
 	accepted bool            // it is that of an event stream
+	once     sync.Once       // of end
 }
 
 func (b *tapBody) Read(p []byte) (int, error) {
@@ -150,12 +152,18 @@ func (b *tapBody) Read(p []byte) (int, error) {
 		}
 	}
 	if err != nil {
-		b.rec.end(err, b.ctx.Err() != nil)
+		b.end(err, b.ctx.Err() != nil)
 	}
 	return n, err
 }
 
+// end records the end of the body, once: it is read to its end and then closed, perhaps by
+// another goroutine.
+func (b *tapBody) end(err error, gone bool) {
+	b.once.Do(func() { b.rec.end(err, gone) })
+}
+
 func (b *tapBody) Close() error {
-	b.rec.end(nil, true) // unless it has ended before
+	b.end(nil, true)
 	return b.ReadCloser.Close()
 }

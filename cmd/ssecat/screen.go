@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"strings"
@@ -102,13 +101,21 @@ func (s *screen) note(line string) {
 	_, _ = io.WriteString(s.err, line+"\n") // without standard error, there is nothing to tell
 }
 
-// setStatus shows the line that f returns, now and after each output. A nil f removes it.
+// setStatus shows the line that f returns, now, after each output and at each
+// refresh. A nil f removes it.
 func (s *screen) setStatus(f func() string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.status = f; f == nil {
 		s.clear()
 	}
+	s.draw()
+}
+
+// refresh draws the status line again.
+func (s *screen) refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.draw()
 }
 
@@ -159,14 +166,19 @@ const (
 )
 
 // visible returns b with a mark in place of each control character, which could move the
-// cursor or worse.
+// cursor or worse. Ill-formed bytes stay: they may be a part of a character.
 func visible(b []byte) []byte {
-	return bytes.Map(func(r rune) rune {
+	shown := make([]byte, 0, len(b))
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return utf8.RuneError
+			shown = utf8.AppendRune(shown, utf8.RuneError)
+		} else {
+			shown = append(shown, b[:n]...)
 		}
-		return r
-	}, b)
+		b = b[n:]
+	}
+	return shown
 }
 
 // report writes the error that ended the program.

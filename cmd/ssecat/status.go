@@ -62,19 +62,19 @@ func (s *status) event() time.Time {
 func (s *status) trace() *sse.Trace {
 	enter := func(p phase) {
 		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.phase = p
-		s.last = now()
+		s.phase, s.last = p, now()
+		s.mu.Unlock()
+		s.screen.refresh() // a phase can be shorter than the time to the next tick
 	}
 	return &sse.Trace{
 		Request: func(*http.Request) { enter(connecting) },
 		Open:    func(*http.Response) { enter(connected) },
 		Wait: func(a sse.Attempt) {
 			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.phase, s.next = waiting, now().Add(a.Delay)
+			s.next, s.reason = now().Add(a.Delay), shortReason(a.Err)
 			s.retries++
-			s.reason = shortReason(a.Err)
+			s.mu.Unlock()
+			enter(waiting)
 		},
 	}
 }
@@ -101,16 +101,17 @@ func (s *status) show() (stop func()) {
 	if !s.screen.errIsTerminal || s.screen.quiet {
 		return func() {}
 	}
+	s.screen.setStatus(s.line)
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		tick := time.NewTicker(refresh)
 		defer tick.Stop()
 		for {
-			s.screen.setStatus(s.line)
 			select {
 			case <-tick.C:
 				s.tick()
+				s.screen.refresh()
 			case <-done:
 				s.screen.setStatus(nil)
 				return

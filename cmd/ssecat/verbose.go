@@ -103,13 +103,14 @@ func address(u *url.URL, secrets bool) string {
 	}
 	shown.User = nil
 	shown.RawQuery, shown.Fragment = "", ""
-	text := shown.String()
-	separator := "?"
+	var query []string
 	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
-		text += separator + url.QueryEscape(name) + "=" + hidden
-		separator = "&"
+		query = append(query, url.QueryEscape(name)+"="+hidden)
 	}
-	return text
+	if query == nil {
+		return shown.String()
+	}
+	return shown.String() + "?" + strings.Join(query, "&")
 }
 
 // details returns what a refused response says, for the message at the end.
