@@ -17,6 +17,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/fetchsse/sse/internal/header"
 	"github.com/fetchsse/sse/llm"
 )
 
@@ -263,7 +264,10 @@ func (o *options) addHeaders(s string, stdin io.Reader) error {
 		if key = http.CanonicalHeaderKey(strings.TrimSpace(key)); key == "User-Agent" {
 			o.header.Del(key) // the default
 		}
-		o.header.Add(key, strings.TrimSpace(value))
+		if value = strings.TrimSpace(value); !header.IsToken(key) || !header.IsValue(value) {
+			return errors.New("a header has a character that HTTP does not allow")
+		}
+		o.header.Add(key, value)
 	}
 	return nil
 }

@@ -129,6 +129,8 @@ func newCat(o *options) *cat {
 
 // run reads the stream to its end.
 func (c *cat) run(ctx context.Context) (err error) {
+	ctx, stopReading := context.WithCancelCause(ctx)
+	defer stopReading(nil)
 	if c.o.maxTime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.o.maxTime, errMaxTime)
@@ -154,7 +156,7 @@ func (c *cat) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.tap, err = newTap(c.o, c.status, c.screen); err != nil {
+	if c.tap, err = newTap(c.o, c.status, c.screen, stopReading); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, asWriteError(c.tap.close())) }()

@@ -395,17 +395,19 @@ func TestInterrupt(t *testing.T) {
 // The reader of a pipe has seen enough.
 func TestBrokenPipe(t *testing.T) {
 	t.Parallel()
-	cmd := command(t, server(t, ssetest.Script{ssetest.Retry(0), ssetest.Data("a", "b")}).URL)
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	require.NoError(t, cmd.Start())
-	_, err = io.ReadFull(stdout, make([]byte, len("a\n")))
-	require.NoError(t, err)
-	require.NoError(t, stdout.Close())
-	require.Equal(t, notWritten, wait(t, cmd, cmd.Wait()))
-	require.Empty(t, stderr.String())
+	for _, format := range []string{"--jsonl", "--raw"} {
+		cmd := command(t, format, server(t, ssetest.Script{ssetest.Retry(0), ssetest.Data("a", "b")}).URL)
+		stdout, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		require.NoError(t, cmd.Start())
+		_, err = io.ReadFull(stdout, make([]byte, 2))
+		require.NoError(t, err)
+		require.NoError(t, stdout.Close())
+		require.Equal(t, notWritten, wait(t, cmd, cmd.Wait()))
+		require.Empty(t, stderr.String())
+	}
 }
 
 // Events are printed when they arrive.
@@ -447,6 +449,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"http://"}, "the URL is invalid"},
 		{[]string{"ftp://x"}, "the URL is invalid"},
 		{[]string{"x", "-H", "secret"}, "-H: a header has no colon"},
+		{[]string{"x", "-H", "A b: secret"}, "-H: a header has a character"},
 		{[]string{"x", "-m", "secret"}, "-m: give seconds"},
 		{[]string{"x", "--idle-timeout=-1"}, "--idle-timeout: give more than 0"},
 		{[]string{"x", "--retry-max", "secret"}, "--retry-max: give a count"},

@@ -81,13 +81,14 @@ func checkStatus(resp *http.Response) error {
 type tap struct {
 	*http.Transport // also for CloseIdleConnections
 	status          *status
-	screen          *screen   // nil without --raw
-	rec             *recorder // nil without --record
-	last            *tapBody  // of the last response
+	stop            context.CancelCauseFunc // ends the stream
+	screen          *screen                 // nil without --raw
+	rec             *recorder               // nil without --record
+	last            *tapBody                // of the last response
 }
 
-func newTap(o *options, s *status, scr *screen) (*tap, error) {
-	t := &tap{status: s}
+func newTap(o *options, s *status, scr *screen, stop context.CancelCauseFunc) (*tap, error) {
+	t := &tap{status: s, stop: stop}
 	if o.raw {
 		t.screen = scr
 	}
@@ -147,7 +148,8 @@ func (b *tapBody) Read(p []byte) (int, error) {
 		b.rec.data(p[:n])
 		if b.accepted && b.tap.screen != nil {
 			if failed := b.tap.screen.print("", p[:n]); failed != nil {
-				return n, writeError{failed}
+				b.tap.stop(writeError{failed}) // an error of Read would be a reason to reconnect
+				return n, failed
 			}
 		}
 	}
