@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -91,6 +92,7 @@ func exitStatus(ctx context.Context, err error) int {
 	_, isEvent := errors.AsType[*sse.EventError](err)
 	_, isRefusal := errors.AsType[*sse.ResponseError](err)
 	_, isTruncated := errors.AsType[*sse.TruncatedError](err)
+	_, isUntrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
 	case err == nil:
 		return complete
@@ -106,7 +108,7 @@ func exitStatus(ctx context.Context, err error) int {
 		return refused
 	case isTruncated:
 		return truncated
-	case sse.NotSent(err), sse.Retryable(err):
+	case sse.NotSent(err), sse.Retryable(err), isUntrusted:
 		return noResponse
 	}
 	return failed
