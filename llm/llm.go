@@ -133,6 +133,9 @@ func (d Dialect) format() (format, bool) {
 // service reports in the stream is an [*sse.EventError], and the body of a refused response
 // is read: both have an [*Error] in their tree. The response headers may take 10 minutes,
 // unless [sse.WithOpenTimeout] says otherwise.
+//
+// The options of two dialects add up, so that a stream is complete at the end of either.
+// Make a client for each dialect.
 func (d Dialect) Option() sse.Option { return newReader(d).option() }
 
 // Deltas returns an iterator over what the events of s add to the response: one Delta for
