@@ -96,6 +96,7 @@ type Server struct {
 	open     int            // connections open now
 	refuse   int            // connections left to refuse
 	scripts  sync.WaitGroup // running scripts; none starts after ctx has ended
+	serving  sync.WaitGroup // connections
 }
 
 // A Request is the server's record of one request.
@@ -161,6 +162,7 @@ func NewServer(t testing.TB, next func(n int, r *http.Request) Script, opts ...O
 		s.Close()
 		done.Wait()
 		s.scripts.Wait() // a script may still report to t
+		s.serving.Wait() // in a bubble, no goroutine of net/http may remain
 	})
 	return s
 }
@@ -277,9 +279,11 @@ func (s *Server) count(_ net.Conn, state http.ConnState) {
 	defer s.mu.Unlock()
 	switch state {
 	case http.StateNew:
+		s.serving.Add(1)
 		s.conns++
 		s.open++
 	case http.StateClosed, http.StateHijacked:
+		s.serving.Done()
 		s.open--
 	}
 }
