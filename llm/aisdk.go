@@ -36,7 +36,7 @@ func readAISDK(typ string, data []byte) (c chunk, err error) {
 	if ok, err := object(data, &v); !ok || err != nil {
 		return chunk{err: textError(data)}, err
 	}
-	call := ToolCall{ID: string(v.ToolCallID), Name: string(v.ToolName)}
+	call := ToolCall{Index: unnumbered, ID: string(v.ToolCallID), Name: string(v.ToolName)}
 	switch v.Type {
 	case "text-delta":
 		c.Text, c.keep = string(v.Delta), true
@@ -49,12 +49,12 @@ func readAISDK(typ string, data []byte) (c chunk, err error) {
 		c.ToolCalls, c.byID = []ToolCall{call}, true
 	case "tool-input-available":
 		call.Arguments = string(v.Input)
-		c.ToolCalls, c.byID, c.whole = []ToolCall{call}, true, true
+		c.ToolCalls, c.byID, c.whole = []ToolCall{call}, true, wholePart
 	case "tool-input-error": // the input is what the model has written, and may be no JSON
 		if json.Unmarshal(v.Input, &call.Arguments) != nil {
 			call.Arguments = string(v.Input)
 		}
-		c.ToolCalls, c.byID, c.whole = []ToolCall{call}, true, true
+		c.ToolCalls, c.byID, c.whole = []ToolCall{call}, true, wholePart
 	case "start-step":
 		c.step = true
 	case "reset-step":

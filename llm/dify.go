@@ -56,7 +56,7 @@ func readDify(typ string, data []byte) (c chunk, err error) {
 		c.state = mayEnd
 	case "workflow_finished":
 		c.Finish = string(v.Data.Status)
-		c.Text, c.whole = v.Data.text(), true
+		c.Text, c.whole = v.Data.text(), wholePart
 		if c.state = complete; v.ID != "" { // of a chatflow
 			c.state = mayEnd
 		}

@@ -114,10 +114,10 @@ type chunk struct {
 	state state
 	err   *Error // what the service reports
 
-	// part tells apart the texts of a response that has several. If whole is set, each field
-	// is all of the part, and adds something only if no delta of it came before.
-	part  int
-	whole bool
+	// item and part tell apart the texts of a response that has several. With whole, each
+	// field is all of a part, an item or the response, and adds what has not come before.
+	item, part int
+	whole      scope
 
 	// keep is set on text that a later event may repeat or bring back. If repeats is set and
 	// Text, the first of its part, is all the text kept, it adds nothing.
@@ -126,12 +126,25 @@ type chunk struct {
 	// step is set if a step begins. With Reset, only the text of the step is taken back.
 	step bool
 
-	// byID is set if the calls have no Index: their IDs tell them apart.
-	byID bool
+	// byID is set if the IDs of the calls tell them apart, whatever their Index is, and alike
+	// if some servers give all calls the same Index and no ID. itemID is the ID of the item
+	// that is a call, if it has one beside that of the call.
+	byID, alike bool
+	itemID      string
 
 	// served is set if the service makes the ToolCalls itself. No piece of them is a delta.
 	served bool
 }
+
+// A scope is what a chunk has the whole of.
+type scope int
+
+const (
+	piece scope = iota // the chunk is a delta
+	wholePart
+	wholeItem
+	wholeResponse
+)
 
 // unnumbered is the Index of a ToolCall that is complete, and that the service does not
 // number.
@@ -141,7 +154,7 @@ const unnumbered = -1
 // before, it was not the end: some proxies send the reason to finish with each chunk that
 // has no text.
 func (c *chunk) continues() bool {
-	return c.state == open && (c.Text != "" && !c.whole || c.Reasoning != "" || c.Refusal != "" || len(c.ToolCalls) > 0)
+	return c.state == open && (c.Text != "" && c.whole == piece || c.Reasoning != "" || c.Refusal != "" || len(c.ToolCalls) > 0)
 }
 
 // A state tells how an event changes what the end of the response means.
@@ -152,15 +165,6 @@ const (
 	mayEnd                // from here on, a clean end is complete
 	complete              // here the response ends
 )
-
-// partOf returns the part that a response has at an index in the content of one of its items.
-func partOf(item, content int) int { return item<<16 | content&0xffff }
-
-// allOf returns the part of a chunk that is whole and has all of an item.
-func allOf(item int) int { return everything - 1 - item }
-
-// everything is the part of a chunk that is whole and has all of the response.
-const everything = -1
 
 // A memo remembers the last result of reading an event, which the functions of an option
 // and the loop ask for one after the other. Several streams may share it.

@@ -59,7 +59,7 @@ func readGeminiInteractions(typ string, data []byte) (c chunk, err error) {
 			c = statusChunk(string(status), name == "completed" || name == "complete")
 			c.Usage = cmp.Or(v.Interaction.Usage, v.Usage).usage()
 			if c.state == complete {
-				c.Text, c.whole = v.Interaction.text(), true
+				c.Text, c.whole = v.Interaction.text(), wholePart
 			}
 			if e := v.Interaction.Error; c.err != nil {
 				c.err = newError(Error{

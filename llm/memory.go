@@ -1,33 +1,47 @@
 package llm
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // A memory holds what the deltas of a response depend on beside their events.
 type memory struct {
-	had   map[piece]bool // what came before
-	last  piece          // of those
-	text  []byte         // the text kept
-	step  int            // how much of it came before the current step
+	had   map[place]bool   // the parts of which something came
+	last  place            // of those
+	said  [3][]byte        // of each kind, the text kept
+	items map[place][]byte // of the text kept, that of items since they were last complete
+	step  int              // how much of the text came before the current step
 	calls []*call
 	next  int // the Index of the next call that has none, or one that another has
 	usage Usage
 }
 
-// A piece is one of the texts of a part.
-type piece struct {
-	kind rune
-	part int
+// A place is where a response has one of its texts.
+type place struct {
+	kind       kind
+	item, part int
 }
 
+type kind int
+
+const (
+	aText kind = iota
+	aThought
+	aRefusal
+)
+
 // A call is a tool call as far as it came. Several calls may have the same Index in the
-// stream; the last of them is the current one.
+// stream.
 type call struct {
-	ToolCall      // with the Index that tells it apart
-	wire     int  // the Index in the stream
-	served   bool // by the service
+	ToolCall        // with the Index that tells it apart, and of the Arguments the first piece
+	wire     int    // the Index in the stream
+	item     string // the ID of its item
+	served   bool   // by the service
+	whole    bool   // it came as a whole: pieces that follow repeat it
+	braces   braces
 }
 
 // delta returns what c adds to the response.
@@ -36,20 +50,17 @@ func (m *memory) delta(c chunk) Delta {
 	switch {
 	case d.Reset:
 		m.reset(c.step)
-		d.Text = string(m.text) + d.Text // what the earlier steps had, and what replaces the text
-		m.note(piece{'t', c.part})       // what was taken back does not return as a whole
+		d.Text = string(m.said[aText]) + d.Text // what the earlier steps had, and what replaces the text
+		m.note(place{aText, c.item, c.part})    // what was taken back does not return as a whole
 	case c.step:
-		m.step = len(m.text)
-	case c.repeats && !m.had[piece{'t', c.part}] && d.Text == string(m.text):
+		m.step = len(m.said[aText])
+	case c.repeats && !m.had[place{aText, c.item, c.part}] && d.Text == string(m.said[aText]):
 		d.Text = ""
 	default:
-		d.Text = m.add(&c, 't', d.Text)
-		if c.keep {
-			m.text = append(m.text, d.Text...)
-		}
+		d.Text = m.add(&c, aText, d.Text)
 	}
-	d.Reasoning = m.add(&c, 'r', d.Reasoning)
-	d.Refusal = m.add(&c, 'n', d.Refusal)
+	d.Reasoning = m.add(&c, aThought, d.Reasoning)
+	d.Refusal = m.add(&c, aRefusal, d.Refusal)
 	d.ToolCalls = m.addCalls(&c)
 	if u := d.Usage; u != nil { // some services send a count once and leave it out later
 		m.usage = Usage{
@@ -69,36 +80,77 @@ func (m *memory) reset(step bool) {
 	if !step {
 		m.step = 0
 	}
-	m.text = m.text[:m.step]
-	m.had, m.calls = nil, nil
+	m.said[aText] = m.said[aText][:m.step]
+	m.had, m.items, m.calls = nil, nil, nil
 }
 
-// add returns s, or "" if it is the whole of a part that came before.
-func (m *memory) add(c *chunk, kind rune, s string) string {
-	p := piece{kind, c.part}
-	if s == "" || c.whole && m.had[p] {
+// add returns what s adds to the texts of a kind: of a text that is whole, what has not come
+// before.
+func (m *memory) add(c *chunk, k kind, s string) string {
+	if s == "" {
+		return ""
+	}
+	p, item := place{k, c.item, c.part}, place{kind: k, item: c.item}
+	switch c.whole {
+	case wholePart:
+		if m.had[p] {
+			return ""
+		}
+	case wholeItem:
+		came := m.items[item]
+		delete(m.items, item) // what follows belongs to another item, which may have the same index
+		if rest, ok := bytes.CutPrefix(came, []byte(s)); ok && len(rest) > 0 {
+			m.items[item] = rest
+		}
+		s = beyond(s, came)
+	case wholeResponse:
+		s = beyond(s, m.said[k])
+	}
+	if s == "" {
 		return ""
 	}
 	m.note(p)
+	if c.keep {
+		m.said[k] = append(m.said[k], s...)
+		if c.whole < wholeItem {
+			m.keep(item, s)
+		}
+	}
 	return s
 }
 
-// note notes that p came, and with it something of its item and of the response.
-func (m *memory) note(p piece) {
+// keep adds s to the text of an item.
+func (m *memory) keep(item place, s string) {
+	if m.items == nil {
+		m.items = make(map[place][]byte)
+	}
+	m.items[item] = append(m.items[item], s...)
+}
+
+// beyond returns what s has after the text that came before, or "" if it does not begin with
+// that text: it may be the same in another form.
+func beyond(s string, came []byte) string {
+	if len(came) > len(s) || s[:len(came)] != string(came) {
+		return ""
+	}
+	return s[len(came):]
+}
+
+// note notes that something of p came.
+func (m *memory) note(p place) {
 	if m.had == nil {
-		m.had = make(map[piece]bool)
+		m.had = make(map[place]bool)
 	} else if p == m.last {
 		return
 	}
-	m.had[p], m.had[piece{p.kind, allOf(p.part >> 16)}], m.had[piece{p.kind, everything}] = true, true, true
-	m.last = p
+	m.had[p], m.last = true, p
 }
 
 // addCalls returns the pieces of calls that c adds. The ID and the Name come once, although
 // some servers repeat them.
 func (m *memory) addCalls(c *chunk) (added []ToolCall) {
-	if c.whole && c.part == everything && len(m.calls) > 0 {
-		return nil
+	if c.whole == wholeResponse && len(m.calls) > 0 && !m.knows(c.ToolCalls) {
+		return nil // some servers give the calls other IDs here
 	}
 	for _, t := range c.ToolCalls {
 		k := m.call(t, c)
@@ -106,16 +158,18 @@ func (m *memory) addCalls(c *chunk) (added []ToolCall) {
 		if k.ID != "" {
 			t.ID = ""
 		}
-		if k.Name == t.Name || c.whole && k.Name != "" {
+		if k.Name == t.Name || c.whole != piece && k.Name != "" {
 			t.Name = ""
 		}
-		if c.whole && k.Arguments != "" {
+		if c.whole != piece && k.Arguments != "" || c.whole == piece && k.whole {
 			t.Arguments = ""
 		}
 		t.Index = k.Index
 		k.ID += t.ID
 		k.Name += t.Name
 		k.Arguments = cmp.Or(k.Arguments, t.Arguments)
+		k.braces.write(t.Arguments)
+		k.whole = k.whole || c.whole != piece && t.Arguments != ""
 		if !k.served && (t.ID != "" || t.Name != "" || t.Arguments != "") {
 			added = append(added, t)
 		}
@@ -123,35 +177,48 @@ func (m *memory) addCalls(c *chunk) (added []ToolCall) {
 	return added
 }
 
-// call returns the call that t belongs to, which may be new.
-func (m *memory) call(t ToolCall, c *chunk) *call {
-	if c.byID {
-		t.Index = unnumbered
-	}
-	for _, k := range slices.Backward(m.calls) {
-		switch {
-		case c.byID && k.ID == t.ID:
-			return k
-		case t.Index != unnumbered && k.wire == t.Index:
-			if c.whole || !k.isOther(t) {
-				return k
-			}
-			return m.newCall(t)
-		}
-	}
-	return m.newCall(t)
+// knows reports whether one of the calls came before.
+func (m *memory) knows(calls []ToolCall) bool {
+	return slices.ContainsFunc(calls, func(t ToolCall) bool {
+		return t.ID != "" && slices.ContainsFunc(m.calls, func(k *call) bool { return k.ID == t.ID })
+	})
 }
 
-// isOther reports whether t begins another call with the same Index in the stream, by a new
-// ID beside a Name: some servers number all calls alike.
-func (k *call) isOther(t ToolCall) bool {
-	return t.Name != "" && (k.ID != "" && t.ID != "" && k.ID != t.ID ||
-		k.ID == "" && t.ID == "" && k.Arguments != "" && k.Name != t.Name)
+// call returns the call that t belongs to, which may be new: the one with the same ID, or
+// else the last with the same Index.
+func (m *memory) call(t ToolCall, c *chunk) *call {
+	var last *call
+	for _, k := range slices.Backward(m.calls) {
+		sameIndex := t.Index != unnumbered && k.wire == t.Index
+		switch {
+		case k.ID == t.ID && (c.byID || sameIndex && t.ID != ""), sameIndex && c.itemID != "" && k.item == c.itemID:
+			return k
+		case sameIndex && last == nil:
+			last = k
+		}
+	}
+	if last != nil && !last.isOther(t, c) {
+		return last
+	}
+	return m.newCall(t, c.itemID)
+}
+
+// isOther reports whether t begins another call with the same Index in the stream: some
+// servers number all calls alike. It does with another ID or name, or where the arguments so
+// far are complete.
+func (k *call) isOther(t ToolCall, c *chunk) bool {
+	noID := k.ID == "" && t.ID == ""
+	otherID := k.ID != "" && t.ID != "" && k.ID != t.ID
+	if t.Name != "" && (otherID || noID && k.Arguments != "" && k.Name != t.Name) {
+		return true
+	}
+	return c.alike && c.whole == piece && (t.ID == "" || otherID) && strings.HasPrefix(t.Arguments, "{") &&
+		strings.HasPrefix(k.Arguments, "{") && k.braces.closed
 }
 
 // newCall returns a new call, with the Index of t if it has one that no other call has.
-func (m *memory) newCall(t ToolCall) *call {
-	k := &call{wire: t.Index}
+func (m *memory) newCall(t ToolCall, item string) *call {
+	k := &call{wire: t.Index, item: item}
 	k.Index = t.Index
 	if t.Index == unnumbered || slices.ContainsFunc(m.calls, func(k *call) bool { return k.Index == t.Index }) {
 		k.Index = m.next
@@ -159,4 +226,30 @@ func (m *memory) newCall(t ToolCall) *call {
 	m.next = max(m.next, k.Index+1)
 	m.calls = append(m.calls, k)
 	return k
+}
+
+// A braces tells whether a JSON value that is written to it in pieces is complete.
+type braces struct {
+	depth             int
+	inString, escaped bool
+	closed            bool // nothing is open, after something was
+}
+
+func (b *braces) write(s string) {
+	for _, c := range []byte(s) {
+		switch {
+		case b.escaped:
+			b.escaped = false
+		case b.inString:
+			b.escaped, b.inString = c == '\\', c != '"'
+		case c == '"':
+			b.inString = true
+		case c == '{' || c == '[':
+			b.depth++
+			b.closed = false
+		case c == '}' || c == ']':
+			b.depth--
+			b.closed = b.depth == 0
+		}
+	}
 }

@@ -52,6 +52,7 @@ func readChat(typ string, data []byte, reasoningApart bool) (c chunk, err error)
 		choice = v.Choices[i]
 	}
 	c.Delta, c.whole = choice.delta()
+	c.alike = true
 	if c.Finish != "" {
 		c.state = mayEnd
 	}
@@ -93,10 +94,10 @@ type openAIChoice struct {
 
 // delta returns what the choice adds. It is whole if it has the text of a message in place
 // of that of a delta.
-func (c *openAIChoice) delta() (d Delta, whole bool) {
+func (c *openAIChoice) delta() (d Delta, whole scope) {
 	m := c.Delta
 	if m.isEmpty() && c.Text == (content{}) {
-		m, whole = c.Message, true
+		m, whole = c.Message, wholePart
 	}
 	d = Delta{
 		Text:      c.Text.text + m.Content.text,

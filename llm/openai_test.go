@@ -222,6 +222,39 @@ data: [DONE]
 			calls: []llm.ToolCall{{Index: 0, Name: "add", Arguments: "{}"}, {Index: 1, Name: "sub", Arguments: "{}"}},
 		},
 		{
+			name: "parallel calls of the same tool with the same index and no ID",
+			body: `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"weather","arguments":"{\"city\":\"P{\\\"ari"}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"weather","arguments":"s}\"}"}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"weather","arguments":"{\"cities\":["}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{},"}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}]}"}}]}}]}
+
+data: [DONE]
+
+`,
+			calls: []llm.ToolCall{
+				{Index: 0, Name: "weather", Arguments: `{"city":"P{\"aris}"}`},
+				{Index: 1, Name: "weather", Arguments: `{"cities":[{},{}]}`},
+			},
+		},
+		{
+			name: "an ID that returns",
+			body: `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":"{"}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"b","function":{"name":"add","arguments":"{}"}}]}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":"}"}}]}}]}
+
+data: [DONE]
+
+`,
+			calls: []llm.ToolCall{{Index: 0, ID: "a", Name: "add", Arguments: "{}"}, {Index: 1, ID: "b", Name: "add", Arguments: "{}"}},
+		},
+		{
 			name: "a function call, before there were tools",
 			body: `data: {"choices":[{"index":0,"delta":{"function_call":{"name":"add","arguments":""}}}]}
 

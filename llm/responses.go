@@ -22,7 +22,9 @@ import (
 //
 // A text comes in deltas, and then as a whole, up to four times: when the text, its part, its
 // item and the response are done. Some servers send only one of these. The index in the output
-// identifies an item, since some servers change the IDs with every event.
+// identifies an item, since some servers change the IDs with every event. Others leave it out,
+// or number all items 0: an item with the same index follows one that is done, and the ID of a
+// call tells it apart.
 func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		return chunk{state: complete}, nil
@@ -32,6 +34,7 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 	}
 	var v struct {
 		members
+		ItemID           word  `json:"item_id"`
 		OutputIndex      count `json:"output_index"`
 		ContentIndex     count `json:"content_index"`
 		SummaryIndex     count `json:"summary_index"`
@@ -64,8 +67,12 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 	}
 
 	index := int(v.OutputIndex)
-	c.part = partOf(index, int(v.ContentIndex))
-	kind, c.whole = strings.CutSuffix(kind, ".done")
+	c.item, c.part, c.keep = index, int(v.ContentIndex), true
+	c.itemID = string(cmp.Or(v.ItemID, v.Item.ID))
+	kind, isDone := strings.CutSuffix(kind, ".done")
+	if isDone {
+		c.whole = wholePart
+	}
 	switch kind {
 	case "output_text.delta":
 		c.Text = v.Delta.content.text
@@ -80,10 +87,10 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 	case "reasoning_text", "reasoning":
 		c.Reasoning = v.Text.text
 	case "reasoning_summary_text.delta", "reasoning_summary.delta":
-		c.part = partOf(index, int(v.SummaryIndex))
+		c.part = int(v.SummaryIndex)
 		c.Reasoning = v.Delta.content.text
 	case "reasoning_summary_text", "reasoning_summary":
-		c.part = partOf(index, int(v.SummaryIndex))
+		c.part = int(v.SummaryIndex)
 		c.Reasoning = v.Text.text
 	case "function_call_arguments.delta", "custom_tool_call_input.delta":
 		c.ToolCalls = []ToolCall{{Index: index, Arguments: string(v.Delta.word)}}
@@ -93,7 +100,7 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 		v.Item.Arguments, v.Item.Input = "", "" // deltas follow
 		v.Item.addTo(&c, index)
 	case "output_item":
-		c.part = allOf(index)
+		c.whole = wholeItem
 		v.Item.addTo(&c, index)
 	case "completed", "incomplete", "failed", "cancelled", "done":
 		v.Response.end(&c, kind, v.Error, data)
@@ -114,7 +121,7 @@ func (d *responsesDelta) UnmarshalJSON(b []byte) error {
 
 // A responsesItem is an item of the output: a message, a call of a tool, or thoughts.
 type responsesItem struct {
-	Type             word
+	Type, ID         word
 	CallID           word `json:"call_id"`
 	Name             word
 	Arguments, Input word
@@ -194,7 +201,7 @@ func (r *responsesResponse) end(c *chunk, kind string, failed failure, data []by
 		c.err = newError(failed.Error, string(data))
 		return
 	}
-	c.state, c.whole, c.part = complete, true, everything
+	c.state, c.whole, c.byID = complete, wholeResponse, true
 	c.Finish = cmp.Or(string(r.Incomplete.Reason), status)
 	for n := range r.Output {
 		r.Output[n].addTo(c, n)

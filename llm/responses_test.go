@@ -309,6 +309,59 @@ data: {"type":"response.queued","response":{"status":"queued"}}
 	})
 }
 
+// Some servers leave out the index of an item, or number all items 0.
+func TestOpenAIResponsesWithoutIndex(t *testing.T) {
+	const (
+		addedA  = `{"type":"response.output_item.added","item":{"type":"function_call","id":"1","call_id":"a","name":"f"}}`
+		addedB  = `{"type":"response.output_item.added","item":{"type":"function_call","id":"2","call_id":"b","name":"g"}}`
+		deltaA  = `{"type":"response.function_call_arguments.delta","item_id":"1","delta":"{\"a\":1}"}`
+		deltaB  = `{"type":"response.function_call_arguments.delta","item_id":"2","delta":"{\"b\":1}"}`
+		callA   = `{"type":"function_call","id":"1","call_id":"a","name":"f","arguments":"{\"a\":1}"}`
+		callB   = `{"type":"function_call","id":"2","call_id":"b","name":"g","arguments":"{\"b\":1}"}`
+		doneA   = `{"type":"response.output_item.done","item":` + callA + `}`
+		doneB   = `{"type":"response.output_item.done","item":` + callB + `}`
+		one     = `{"type":"message","content":[{"type":"output_text","text":"One."}]}`
+		two     = `{"type":"message","content":[{"type":"output_text","text":"Two."}]}`
+		doneOne = `{"type":"response.output_item.done","item":` + one + `}`
+		doneTwo = `{"type":"response.output_item.done","item":` + two + `}`
+		onDelta = `{"type":"response.output_text.delta","delta":"On"}`
+		eDelta  = `{"type":"response.output_text.delta","delta":"e."}`
+		tDelta  = `{"type":"response.output_text.delta","delta":"Two."}`
+		hm      = `{"type":"reasoning","summary":[{"text":"Hm"}]}`
+	)
+	completed := func(output ...string) string {
+		return `{"type":"response.completed","response":{"output":[` + strings.Join(output, ",") + `]}}`
+	}
+	calls := []llm.ToolCall{{Index: 0, ID: "a", Name: "f", Arguments: `{"a":1}`}, {Index: 1, ID: "b", Name: "g", Arguments: `{"b":1}`}}
+	for _, c := range []struct {
+		name            string
+		events          []string
+		text, reasoning string
+		calls           []llm.ToolCall
+	}{
+		{"calls, of which one begins before the other is done", []string{addedA, addedB, doneA, doneB, completed()}, "", "", calls},
+		{"deltas of mixed calls", []string{addedA, addedB, deltaA, deltaB, doneB, doneA, completed(callA, callB)}, "", "", calls},
+		{"calls that only are done", []string{doneA, doneB, completed()}, "", "", calls},
+		{"calls that are done twice", []string{doneA, doneB, completed(callA, callB)}, "", "", calls},
+		{"a call only in the response", []string{addedA, deltaA, completed(callA, callB)}, "", "", calls},
+		{"calls with other IDs in the response", []string{doneA, doneB, completed(strings.ReplaceAll(callA, `"a"`, `"x"`), strings.ReplaceAll(callB, `"b"`, `"y"`))}, "", "", calls},
+		{"messages that only are done", []string{doneOne, doneTwo, completed()}, "One.Two.", "", nil},
+		{"deltas, then a message that only is done", []string{onDelta, eDelta, doneOne, doneTwo, completed(one, two)}, "One.Two.", "", nil},
+		{"messages that are done after both", []string{onDelta, eDelta, tDelta, doneOne, doneTwo, completed(one, two)}, "One.Two.", "", nil},
+		{"messages one after the other", []string{onDelta, eDelta, doneOne, tDelta, doneTwo, completed(one, two)}, "One.Two.", "", nil},
+		{"a message only in the response", []string{onDelta, eDelta, completed(hm, one, two)}, "One.Two.", "Hm", nil},
+		{"the end of a message only when it is done", []string{onDelta, doneOne, completed(one)}, "One.", "", nil},
+		{"a message that is another when it is done", []string{onDelta, eDelta, strings.ReplaceAll(doneOne, "One", "1"), completed(strings.ReplaceAll(one, "One", "1"))}, "One.", "", nil},
+		{"the end of a message only in the response", []string{onDelta, completed(one, two)}, "One.Two.", "", nil},
+	} {
+		body := dify(c.events...)
+		check(t, llm.OpenAIResponses, []stream{
+			{name: c.name, body: body, text: c.text, reasoning: c.reasoning, calls: c.calls, finish: "completed"},
+			{name: c.name + ", all 0", body: strings.ReplaceAll(body, `{"type":"response.`, `{"output_index":0,"type":"response.`), text: c.text, reasoning: c.reasoning, calls: c.calls, finish: "completed"},
+		})
+	}
+}
+
 func TestOpenAIResponsesErrors(t *testing.T) {
 	for _, c := range []struct{ name, body, err string }{
 		{"failed", `event: response.failed
