@@ -19,9 +19,6 @@ func readAISDK(typ string, data []byte) (c chunk, err error) {
 	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		return chunk{state: complete}, nil
 	}
-	if typ == "error" {
-		return chunk{err: eventError(data)}, nil
-	}
 	var v struct {
 		members
 		Delta        word
@@ -31,10 +28,10 @@ func readAISDK(typ string, data []byte) (c chunk, err error) {
 		Input        json.RawMessage
 		FinishReason word
 		Reason       word
-		Metadata     aiSDKMetadata `json:"messageMetadata"`
+		Metadata     optional[aiSDKMetadata] `json:"messageMetadata"`
 	}
-	if ok, err := object(data, &v); !ok || err != nil {
-		return chunk{err: textError(data)}, err
+	if c, ok, err := decode(typ, data, &v); !ok {
+		return c, err
 	}
 	call := ToolCall{Index: unnumbered, ID: string(v.ToolCallID), Name: string(v.ToolName)}
 	switch v.Type {
@@ -66,28 +63,21 @@ func readAISDK(typ string, data []byte) (c chunk, err error) {
 		}
 	case "abort":
 		c.err = newError(Error{Type: "abort", Message: cmp.Or(string(v.Reason), "the response was aborted")}, string(data))
-	case "", "error": // without a type, it is the error of a gateway
-		c.err = v.err(data)
+	default: // without a type, it can be the error of a gateway
+		if v.Type == "" || isErrorWord(string(v.Type)) {
+			c.err = v.errOf(typ, data, false)
+		}
 	}
-	c.Usage = v.Metadata.usage()
+	c.Usage = v.Metadata.value.usage()
 	return c, nil
 }
 
 // aiSDKMetadata is what an application adds to a message. The protocol does not say what it
 // contains. Many applications add the usage as the AI SDK counts it, as usage or totalUsage.
-type aiSDKMetadata struct{ Usage, TotalUsage aiSDKUsage }
-
-// UnmarshalJSON does not fail: metadata of another kind has no usage.
-func (m *aiSDKMetadata) UnmarshalJSON(b []byte) error {
-	type plain aiSDKMetadata
-	if json.Unmarshal(b, (*plain)(m)) != nil {
-		*m = aiSDKMetadata{}
-	}
-	return nil
-}
+type aiSDKMetadata struct{ Usage, TotalUsage optional[aiSDKUsage] }
 
 func (m *aiSDKMetadata) usage() *Usage {
-	u := cmp.Or(m.TotalUsage, m.Usage)
+	u := cmp.Or(m.TotalUsage.value, m.Usage.value)
 	if u == (aiSDKUsage{}) {
 		return nil
 	}

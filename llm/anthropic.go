@@ -2,7 +2,6 @@ package llm
 
 import (
 	"cmp"
-	"encoding/json"
 	"strings"
 )
 
@@ -23,24 +22,21 @@ import (
 // Some gateways leave out message_stop, some the lines with the field event, and some send
 // [DONE], which says nothing.
 func readAnthropic(typ string, data []byte) (c chunk, err error) {
-	if typ == "error" {
-		return chunk{err: eventError(data)}, nil
-	}
 	var v struct {
 		members
 		Index        count
-		Message      anthropicMessage
-		ContentBlock anthropicBlock `json:"content_block"`
+		Message      optional[anthropicMessage] // in an error, it can be a string
+		ContentBlock anthropicBlock             `json:"content_block"`
 		Delta        anthropicDelta
-		StopDetails  anthropicStopDetails `json:"stop_details"`
-		Usage        *anthropicUsage
+		StopDetails  optional[anthropicStopDetails] `json:"stop_details"`
+		Usage        optional[anthropicUsage]
 	}
-	if ok, err := object(data, &v); !ok || err != nil {
-		return chunk{err: outsideError(data)}, err
+	if c, ok, err := decode(typ, data, &v); !ok {
+		return c, err
 	}
 	switch cmp.Or(string(v.Type), typ) {
 	case "message_start":
-		c.Usage = v.Message.Usage.usage()
+		c.Usage = v.Message.value.Usage.value.usage()
 	case "content_block_start":
 		c.Text, c.Reasoning = string(v.ContentBlock.Text), string(v.ContentBlock.Thinking)
 		c.ToolCalls, c.served = v.ContentBlock.toolCalls(int(v.Index))
@@ -50,30 +46,22 @@ func readAnthropic(typ string, data []byte) (c chunk, err error) {
 			c.ToolCalls = []ToolCall{{Index: int(v.Index), Arguments: string(v.Delta.PartialJSON)}}
 		}
 	case "message_delta":
-		c.Usage = v.Usage.usage()
+		c.Usage = v.Usage.value.usage()
 		if c.Finish = string(v.Delta.StopReason); c.Finish != "" {
 			c.state = mayEnd
 		}
 		if c.Finish == "refusal" {
-			c.Refusal = string(cmp.Or(v.Delta.StopDetails.Explanation, v.StopDetails.Explanation))
+			c.Refusal = string(cmp.Or(v.Delta.StopDetails.value.Explanation, v.StopDetails.value.Explanation))
 		}
 	case "message_stop":
 		c.state = complete
 	}
-	c.err = v.err(data)
+	c.err = v.errOf(typ, data, false)
 	return c, nil
 }
 
-// anthropicMessage is the message of message_start. In an error, it can be a string.
-type anthropicMessage struct{ Usage *anthropicUsage }
-
-func (m *anthropicMessage) UnmarshalJSON(b []byte) error {
-	if b[0] != '{' {
-		return nil
-	}
-	type message anthropicMessage
-	return json.Unmarshal(b, (*message)(m))
-}
+// anthropicMessage is the message of message_start.
+type anthropicMessage struct{ Usage optional[anthropicUsage] }
 
 // anthropicBlock is what a content block begins with. Its text is empty but with some
 // gateways.
@@ -108,9 +96,9 @@ func arguments(w word) string {
 
 type anthropicDelta struct {
 	Text, Thinking word
-	PartialJSON    word                 `json:"partial_json"`
-	StopReason     word                 `json:"stop_reason"`
-	StopDetails    anthropicStopDetails `json:"stop_details"`
+	PartialJSON    word                           `json:"partial_json"`
+	StopReason     word                           `json:"stop_reason"`
+	StopDetails    optional[anthropicStopDetails] `json:"stop_details"`
 }
 
 type anthropicStopDetails struct{ Explanation word }
@@ -126,8 +114,8 @@ type anthropicUsage struct {
 }
 
 // usage returns the counts, or nil if there are none.
-func (u *anthropicUsage) usage() *Usage {
-	if u == nil || *u == (anthropicUsage{}) {
+func (u anthropicUsage) usage() *Usage {
+	if u == (anthropicUsage{}) {
 		return nil
 	}
 	return &Usage{

@@ -22,28 +22,21 @@ func readCohere(typ string, data []byte) (c chunk, err error) {
 	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		return chunk{state: complete}, nil
 	}
-	if typ == "error" {
-		return chunk{err: eventError(data)}, nil
-	}
 	var v struct {
 		members
-		Message word // the error of a gateway, in JSON without a type
-		Index   count
-		Delta   struct {
+		Index count
+		Delta struct {
 			Message      cohereMessage
 			FinishReason word `json:"finish_reason"`
 			Error        failure
-			Usage        *cohereUsage
+			Usage        optional[cohereUsage]
 		}
 	}
-	if ok, err := object(data, &v); !ok || err != nil {
-		return chunk{err: textError(data)}, err
+	if c, ok, err := decode(typ, data, &v); !ok {
+		return c, err
 	}
 	kind := string(cmp.Or(v.Type, word(typ)))
-	if v.Type == "" && typ == "message" && v.Message != "" {
-		v.Type = "error"
-	}
-	if c.err = v.err(data); c.err != nil {
+	if c.err = v.errOf(typ, data, false); c.err != nil {
 		return c, nil
 	}
 	m := v.Delta.Message
@@ -59,7 +52,7 @@ func readCohere(typ string, data []byte) (c chunk, err error) {
 	}
 	if kind == "message-end" {
 		c.Finish = string(v.Delta.FinishReason)
-		c.Usage = v.Delta.Usage.usage()
+		c.Usage = v.Delta.Usage.value.usage()
 		c.state = complete
 		c.err = cohereError(c.Finish, v.Delta.Error, data)
 	}
@@ -119,8 +112,8 @@ type cohereTokens struct {
 	Output count `json:"output_tokens"`
 }
 
-func (u *cohereUsage) usage() *Usage {
-	if u == nil {
+func (u cohereUsage) usage() *Usage {
+	if u == (cohereUsage{}) {
 		return nil
 	}
 	t := u.Tokens

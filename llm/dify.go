@@ -19,21 +19,16 @@ import (
 // of Dify. When it pauses, message_end may follow too. An agent_thought repeats agent_message
 // events, and adds nothing.
 func readDify(typ string, data []byte) (c chunk, err error) {
-	if typ == "error" {
-		return chunk{err: eventError(data)}, nil
-	}
 	var v struct {
 		members
 		Event    word
-		Code     word
-		Message  word
 		Answer   word
 		ID       word `json:"message_id"`
-		Metadata struct{ Usage *openAIUsage }
+		Metadata optional[struct{ Usage optional[openAIUsage] }]
 		Data     difyData
 	}
-	if ok, err := object(data, &v); !ok || err != nil {
-		return chunk{err: textError(data)}, err
+	if c, ok, err := decode(typ, data, &v); !ok {
+		return c, err
 	}
 	switch v.Event {
 	case "message":
@@ -49,7 +44,7 @@ func readDify(typ string, data []byte) (c chunk, err error) {
 	case "reasoning_chunk":
 		c.Reasoning = string(v.Data.Reasoning)
 	case "message_end":
-		c.Usage = v.Metadata.Usage.usage(false)
+		c.Usage = v.Metadata.value.Usage.value.usage(false)
 		c.state = complete
 	case "workflow_paused": // until a human responds
 		c.Finish = cmp.Or(string(v.Data.Status), "paused")
@@ -64,10 +59,7 @@ func readDify(typ string, data []byte) (c chunk, err error) {
 	case "error":
 		c.err = eventError(data)
 	case "": // not of Dify, or its error without an event
-		if v.Code != "" && v.Message != "" {
-			v.Type = "error"
-		}
-		c.err = v.err(data)
+		c.err = v.errOf(typ, data, false)
 	}
 	return c, nil
 }

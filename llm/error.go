@@ -12,15 +12,18 @@ import (
 	"unicode"
 )
 
-// maxRaw is the size of Error.Raw.
-const maxRaw = 4 << 10
+const (
+	maxRaw   = 4 << 10 // bytes of Error.Raw, and of its Message
+	maxWord  = 64      // bytes of its Type, and of its Code
+	maxDepth = 8       // objects and lists around an error or a text
+)
 
 // An Error is an error that the service reports: in place of a response, as an event, or
 // outside any event. Find it with [errors.AsType], in the tree of an [*sse.EventError] or
 // [*sse.ResponseError], or by itself as the refusal at the end of [Dialect.Text].
 type Error struct {
-	Type    string // the service's word for the kind of error, such as overloaded_error or UNAVAILABLE
-	Code    string // a second word, where the service has one
+	Type    string // the service's word for the kind of error, such as overloaded_error or UNAVAILABLE; at most 64 bytes
+	Code    string // a second word, where the service has one; at most 64 bytes
 	Message string // never empty
 	Status  int    // the status that the service gives or documents for the error; 0 if there is none
 	Raw     string // what was received, at most 4,096 bytes
@@ -150,8 +153,9 @@ func asError(err *Error) error {
 // newError completes e, which raw has told.
 func newError(e Error, raw string) *Error {
 	e.Raw = bound(raw, maxRaw)
-	e.Message = cmp.Or(strings.TrimSpace(bound(e.Message, maxRaw)), e.Type, e.Code,
-		strings.TrimSpace(bound(raw, 512)), "the service reports an error without a message")
+	e.Type, e.Code = bound(strings.TrimSpace(e.Type), maxWord), bound(strings.TrimSpace(e.Code), maxWord)
+	e.Message = cmp.Or(bound(strings.TrimSpace(e.Message), maxRaw), e.Type, e.Code,
+		bound(strings.TrimSpace(raw), 512), "the service reports an error without a message")
 	e.Status = cmp.Or(e.Status, statuses[e.Type], statuses[e.Code])
 	return &e
 }
@@ -170,50 +174,63 @@ func bound(s string, n int) string {
 type failure struct{ Error }
 
 func (f *failure) UnmarshalJSON(b []byte) error {
+	f.decode(b, 0)
+	return nil
+}
+
+// decode decodes b, which is JSON at this depth.
+func (f *failure) decode(b []byte, depth int) {
 	f.Error = Error{}
-	switch b = bytes.TrimSpace(b); b[0] {
-	case '"':
-		return json.Unmarshal(b, &f.Message)
-	case '[':
-		var list []failure
-		err := json.Unmarshal(b, &list)
-		if i := slices.IndexFunc(list, func(e failure) bool { return e.isSet() }); i >= 0 {
-			f.Error = list[i].Error
+	b = bytes.TrimSpace(b)
+	switch {
+	case len(b) == 0: // a member that is missing
+	case depth > maxDepth:
+		f.Message = string(b)
+	case b[0] == '"':
+		_ = json.Unmarshal(b, &f.Message)
+		if strings.EqualFold(f.Message, "none") || f.Message == "null" {
+			f.Message = ""
 		}
-		return err
-	case '{':
-		return f.object(b)
-	case 't':
+	case b[0] == '[':
+		var list []json.RawMessage
+		_ = json.Unmarshal(b, &list)
+		for _, element := range list {
+			if f.decode(element, depth+1); f.isSet() {
+				return
+			}
+		}
+	case b[0] == '{':
+		f.object(b, depth)
+	case b[0] == 't':
 		f.Message = "true"
-	case '1', '2', '3', '4', '5', '6', '7', '8', '9':
+	case b[0] >= '1' && b[0] <= '9':
 		f.Code = string(b)
 		f.Status = word(b).status()
 	}
-	return nil
 }
 
 // object reads an object that is an error, or that has one in a member:
 //
 //	{"type":"…","code":"…","message":"…"}   {"error":{…}}   {"status":404,"error":"Not Found","message":"…"}
-func (f *failure) object(b []byte) error {
+func (f *failure) object(b []byte, depth int) {
 	var v struct {
 		Type, Name, Code, Status word
 		Message, Msg, Title      word
-		Error, Errors, Detail    failure
+		Error, Errors, Detail    json.RawMessage
 		ErrorText                word // of the AI SDK
 
-		ErrorType        word `json:"error_type"`
-		ErrorCode        word `json:"error_code"`
-		ErrorMessage     word `json:"error_message"`
-		ErrorMsg         word `json:"error_msg"`
-		ErrorDescription word `json:"error_description"`
-		StatusCode       word `json:"status_code"`
-		HTTPStatus       word `json:"statusCode"`
-		Base             base `json:"base_resp"`
+		ErrorType        word           `json:"error_type"`
+		ErrorCode        word           `json:"error_code"`
+		ErrorMessage     word           `json:"error_message"`
+		ErrorMsg         word           `json:"error_msg"`
+		ErrorDescription word           `json:"error_description"`
+		StatusCode       word           `json:"status_code"`
+		HTTPStatus       word           `json:"statusCode"`
+		Base             optional[base] `json:"base_resp"`
 	}
-	err := json.Unmarshal(b, &v)
+	_ = json.Unmarshal(b, &v)                                         // whose members take any JSON
 	for _, w := range []word{v.ErrorType, v.Type, v.Name, v.Status} { // Google's UNAVAILABLE is a status
-		if f.Type == "" && w != "error" && w != "true" && !w.isNumber() {
+		if f.Type == "" && w != "error" && w != "true" && w != "None" && !w.isNumber() {
 			f.Type = string(w)
 		}
 	}
@@ -221,14 +238,22 @@ func (f *failure) object(b []byte) error {
 	for _, w := range []word{v.StatusCode, v.HTTPStatus, v.Status, v.Code, v.ErrorCode} {
 		f.Status = cmp.Or(f.Status, w.status())
 	}
-	for _, w := range []word{v.Code, v.ErrorCode, v.Base.Code} {
+	for _, w := range []word{v.Code, v.ErrorCode, v.Base.value.Code} {
 		if f.Code == "" && w.status() == 0 && w != "0" {
 			f.Code = string(w)
 		}
 	}
 
-	inner := cmp.Or(v.Error.Error, v.Errors.Error)
+	var in, list, detail failure
+	in.decode(v.Error, depth+1)
+	list.decode(v.Errors, depth+1)
+	detail.decode(v.Detail, depth+1)
+	inner := cmp.Or(in.Error, list.Error)
+	code := cmp.Or(v.Code, v.ErrorCode, v.StatusCode)
 	switch {
+	case inner == (Error{}) && code != "" && code.isGood() && word(f.Message).isGood() && f.Type == "":
+		f.Error = Error{} // {"code":200,"message":"success"}
+		return
 	case inner != (Error{}):
 		switch title := inner.Message; {
 		case f.Message == "" || inner != Error{Message: title}:
@@ -244,12 +269,11 @@ func (f *failure) object(b []byte) error {
 			Status:  cmp.Or(inner.Status, f.Status),
 		}
 	case f.Message == "":
-		f.Message = cmp.Or(v.Detail.Message, string(v.Base.Message), string(v.Title))
+		f.Message = cmp.Or(detail.Message, string(v.Base.value.Message), string(v.Title))
 	}
 	if f.Error == (Error{}) && !isEmpty(b) {
 		f.Message = string(b)
 	}
-	return err
 }
 
 // A base is how MiniMax tells of an error. Without one, the code is 0.
@@ -263,7 +287,7 @@ func isEmpty(b []byte) bool {
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal(b, &members) // b was decoded before
 	for _, m := range members {
-		switch string(m) {
+		switch strings.Join(strings.Fields(string(m)), "") {
 		case "null", `""`, "false", "0", "{}", "[]":
 		default:
 			return false
@@ -294,6 +318,27 @@ func (w word) isNumber() bool {
 	return err == nil
 }
 
+// isGood reports whether w is "" or says that all is well.
+func (w word) isGood() bool {
+	if n, err := strconv.Atoi(string(w)); err == nil {
+		return n == 0 || n/100 == 2
+	}
+	switch strings.ToLower(string(w)) {
+	case "", "ok", "success", "none":
+		return true
+	}
+	return false
+}
+
+// isFailing reports whether a status w is one of an error.
+func (w word) isFailing() bool {
+	switch strings.ToLower(string(w)) {
+	case "error", "fail", "failed", "failure":
+		return true
+	}
+	return w.status() != 0
+}
+
 // status returns w if it is the status of a refusal, or 0.
 func (w word) status() int {
 	if n, err := strconv.Atoi(string(w)); err == nil && n >= 400 && n < 600 {
@@ -316,7 +361,7 @@ func (c *count) UnmarshalJSON(b []byte) error {
 // refusal returns the error in the body of a response with this status that is not an
 // event stream, or nil if there is none.
 func refusal(status int, body []byte) error {
-	body = bytes.TrimSpace(body)
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	refused := status/100 != 2
 	if len(body) == 0 || !refused && !isEnvelope(body) { // a complete response, perhaps
 		return nil
@@ -344,10 +389,11 @@ func parseFailure(data []byte) (f failure) {
 	return failure{Error{Message: plainText(string(data))}}
 }
 
-// isEnvelope reports whether body is a JSON object, or a list of them, that tells of an error.
+// isEnvelope reports whether body is a JSON object, or a list of them, that tells of an error
+// with more than a message.
 func isEnvelope(body []byte) bool {
 	e, err := envelope(body)
-	return err == nil && e != nil
+	return err == nil && (e != nil || bareError(body, false) != nil)
 }
 
 // envelope returns the error in a member of a JSON object, or of one in a list, or nil:
@@ -371,7 +417,7 @@ func envelope(data []byte) (*Error, error) {
 	if err := json.Unmarshal(data, &v); err != nil {
 		return nil, err
 	}
-	if v.err(data) == nil {
+	if v.err(data) == nil && !v.Detail.isSet() {
 		return nil, nil
 	}
 	return eventError(data), nil // with the members beside the error
@@ -380,11 +426,11 @@ func envelope(data []byte) (*Error, error) {
 // members are those of a JSON object that report an error.
 type members struct {
 	Error, Errors, Detail failure
-	ErrorType             word `json:"error_type"`
-	ErrorCode             word `json:"error_code"`
-	ErrorMessage          word `json:"error_message"`
-	Base                  base `json:"base_resp"`
-	Object, Type          word // "error" makes an error of the object
+	ErrorType             word           `json:"error_type"`
+	ErrorCode             word           `json:"error_code"`
+	ErrorMessage          word           `json:"error_message"`
+	Base                  optional[base] `json:"base_resp"`
+	Object, Type          word           // "error" makes an error of the object
 }
 
 // err returns the error that the members of data report, or nil.
@@ -394,15 +440,67 @@ func (m *members) err(data []byte) *Error {
 			return newError(f.Error, string(data))
 		}
 	}
-	isCode := func(w word) bool { return w != "" && w != "0" }
-	switch {
-	case m.ErrorType != "", isCode(m.ErrorCode), m.ErrorMessage != "", isCode(m.Base.Code),
-		m.Object == "error", m.Type == "error":
+	if m.ErrorType != "" || !m.ErrorCode.isGood() || m.ErrorMessage != "" || !m.Base.value.Code.isGood() ||
+		isErrorWord(string(m.Object)) || isErrorWord(string(m.Type)) {
 		return eventError(data)
+	}
+	return nil
+}
+
+// errOf is err for the data of an event of this type. If the event has nothing of the
+// dialect, and no type of its own, all of data can be an error.
+func (m *members) errOf(typ string, data []byte, isKnown bool) *Error {
+	e := m.err(data)
+	switch {
+	case e != nil, isKnown, typ != "message", m.Object != "", m.Type != "":
+		return e
 	case m.Detail.isSet():
 		return newError(m.Detail.Error, string(data))
 	}
-	return nil
+	return bareError(data, true)
+}
+
+// bareError returns the error that a JSON object is by what it says, or nil. With alone, a
+// message needs nothing beside it:
+//
+//	{"message":"Internal server error"}   {"code":500,"msg":"…","success":false}
+//	{"status":"error","message":"…"}   {"internalServerException":{"message":"…"}}
+func bareError(data []byte, alone bool) *Error {
+	var v struct {
+		Object, Type, Code, Status word
+		Message, Msg               word
+		StatusCode                 word `json:"status_code"`
+		HTTPStatus                 word `json:"statusCode"`
+		Success                    json.RawMessage
+	}
+	var all map[string]json.RawMessage
+	if json.Unmarshal(data, &v) != nil || json.Unmarshal(data, &all) != nil || v.Object != "" || v.Type != "" {
+		return nil
+	}
+	for name, value := range all {
+		if strings.HasSuffix(name, "Exception") && value[0] == '{' { // of AWS
+			e := eventError(value)
+			return newError(Error{Type: cmp.Or(e.Type, name), Code: e.Code, Message: e.Message, Status: e.Status}, string(data))
+		}
+	}
+	code, message := cmp.Or(v.Code, v.StatusCode, v.HTTPStatus), cmp.Or(v.Message, v.Msg)
+	hasMessage := message != "" && message[0] != '{' && message[0] != '['
+	switch {
+	case string(v.Success) == "false", v.Status.isFailing(), !code.isGood() && (hasMessage || code.status() != 0):
+	case alone && hasMessage && code == "" && v.Status == "" && !message.isGood() && !isKeepAlive(string(message)):
+	default:
+		return nil
+	}
+	return eventError(data)
+}
+
+// isErrorWord reports whether the type of an event or of an object says that it is an error.
+func isErrorWord(s string) bool {
+	switch strings.ToLower(s) {
+	case "error", "errors", "err", "exception":
+		return true
+	}
+	return strings.HasSuffix(s, "Exception") || strings.HasSuffix(s, "_error") && statuses[s] != 0
 }
 
 // eventError returns the error of an event that is one by its type.
@@ -463,7 +561,11 @@ func documentError(text string) *Error {
 		if err := d.Decode(&value); err != nil { // cut off, or text that begins with a bracket
 			return newError(Error{Message: "text in place of events: " + text}, text)
 		}
-		if e, _ := envelope(value); e != nil {
+		e, _ := envelope(value)
+		if e == nil {
+			e = bareError(value, true)
+		}
+		if e != nil {
 			return newError(*e, text)
 		}
 		var lost struct{ Choices, Candidates, Delta json.RawMessage }
@@ -474,19 +576,40 @@ func documentError(text string) *Error {
 	return nil
 }
 
-// textError returns the error that data reports which is not an object, or nil: a line such
-// as "error: out of memory", or HTML.
-func textError(data []byte) *Error {
-	text := string(bytes.TrimSpace(data))
+// dataError returns the error that the data of an event reports which is not an object, or
+// nil: a list with one, or text. In an event without a type of its own, any text is an error
+// that is more than one word, as outside of events.
+func dataError(typ string, data []byte) *Error {
+	data = bytes.TrimSpace(data)
+	text := string(data)
+	if text == "" {
+		return nil
+	}
+	switch text[0] {
+	case '[':
+		if e, err := envelope(data); err == nil { // [DONE] is not JSON
+			return e
+		}
+	case '"':
+		if json.Unmarshal(data, &text) == nil {
+			text = strings.TrimSpace(text)
+		}
+	}
 	name, _, isField := strings.Cut(text, ":")
 	lower := strings.ToLower(text)
 	switch {
 	case isField && isErrorName(name):
 		return ignoredError(text)
-	case strings.HasPrefix(lower, "<html"), strings.HasPrefix(lower, "<!doctype"), strings.HasPrefix(lower, "[error"):
+	case strings.HasPrefix(lower, "<html"), strings.HasPrefix(lower, "<!doctype"), strings.HasPrefix(lower, "[error"),
+		typ == "message" && (isErrorName(text) || isSentence(text)):
 		return newError(Error{Message: plainText(text)}, string(data))
 	}
 	return nil
+}
+
+// isSentence reports whether text is more than a word, and not a comment or JSON.
+func isSentence(text string) bool {
+	return strings.ContainsAny(text, " \t\n") && !strings.ContainsAny(text[:1], ":[{") && !isKeepAlive(text)
 }
 
 // isErrorName reports whether name is one of an error, such as error or ValueError.
@@ -513,7 +636,7 @@ func isMisspelt(line, name, field string) bool {
 // isKeepAlive reports whether a line is one that a server writes to keep the connection open.
 func isKeepAlive(line string) bool {
 	switch plainWord(line) {
-	case "ping", "pong", "keepalive", "heartbeat":
+	case "ping", "pong", "keepalive", "heartbeat", "connected", "processing":
 		return true
 	}
 	return false

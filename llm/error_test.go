@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -199,6 +200,36 @@ func TestRefusals(t *testing.T) {
 			false,
 		},
 		{
+			"a byte order mark", 400, inJSON, "\ufeff" + `{"error":{"message":"x"}}`,
+			llm.Error{Message: "x", Status: 400},
+			false,
+		},
+		{
+			"Zhipu, with 200", 200, inJSON, `{"code":500,"msg":"404 NOT_FOUND","success":false}`,
+			llm.Error{Message: "404 NOT_FOUND", Status: 500},
+			true,
+		},
+		{
+			"DashScope, with 200", 200, inJSON, `{"code":"InvalidApiKey","message":"no key","request_id":"r"}`,
+			llm.Error{Code: "InvalidApiKey", Message: "no key"},
+			false,
+		},
+		{
+			"a status that is a word, with 200", 200, inJSON, `{"status":"error","message":"it broke"}`,
+			llm.Error{Message: "it broke"},
+			false,
+		},
+		{
+			"blanks", 400, inJSON, `{"error":{"type":" ","code":"x ","message":" "}}`,
+			llm.Error{Code: "x", Message: "x", Status: 400},
+			false,
+		},
+		{
+			"long words", 400, inJSON, `{"error":{"type":"` + strings.Repeat("t", 100) + `","code":"` + strings.Repeat("c", 100) + `","message":"x"}}`,
+			llm.Error{Type: strings.Repeat("t", 61) + "...", Code: strings.Repeat("c", 61) + "...", Message: "x", Status: 400},
+			false,
+		},
+		{
 			"HTML", 502, html, "<html>\r\n<head><title>502 Bad &amp; Gateway</title></head>\r\n<body></body>\r\n</html>",
 			llm.Error{Message: "502 Bad & Gateway", Status: 502},
 			true,
@@ -226,7 +257,7 @@ func TestRefusals(t *testing.T) {
 			require.Equal(t, c.status, response.StatusCode)
 			got, ok := errors.AsType[*llm.Error](err)
 			require.True(t, ok, "%v", err)
-			require.Equal(t, strings.TrimSpace(c.body), got.Raw)
+			require.Equal(t, strings.TrimPrefix(strings.TrimSpace(c.body), "\ufeff"), got.Raw)
 			got.Raw = ""
 			require.Equal(t, c.want, *got)
 			require.Equal(t, c.retryable, got.Retryable())
@@ -242,6 +273,8 @@ func TestRefusalsWithoutAnError(t *testing.T) {
 	}{
 		{200, "application/json", `{"choices":[{"message":{"content":"Hi"}}],"error":null}`},
 		{200, "application/json", `[1,{"a":1}]`},
+		{200, "application/json", `{"message":"Hi"}`},
+		{200, "application/json", `{"object":"response","status":"failed"}`},
 		{200, "application/json", `[1`},
 		{200, "text/html", "<html><title>Log in</title></html>"},
 		{200, "application/json", ""},
@@ -255,6 +288,148 @@ func TestRefusalsWithoutAnError(t *testing.T) {
 		_, ok = errors.AsType[*llm.Error](err)
 		require.False(t, ok, "%s", c.body)
 	}
+}
+
+// jsonDialects are those whose events are JSON, with the first half of a text.
+var jsonDialects = map[llm.Dialect]string{
+	llm.OpenAIChat:         hel,
+	llm.OpenAIResponses:    textDelta,
+	llm.Anthropic:          dify(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}`),
+	llm.Gemini:             dify(`{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]}`),
+	llm.GeminiInteractions: dify(`{"event_type":"step.delta","index":0,"delta":{"type":"text","text":"Hel"}}`),
+	llm.Cohere:             dify(`{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Hel"}}}}`),
+	llm.Perplexity:         hel,
+	llm.Replicate:          "event: output\ndata: Hel\n\n",
+	llm.Dify:               dify(difyHel),
+	llm.AISDK:              dify(`{"type":"text-delta","id":"t1","delta":"Hel"}`),
+}
+
+// What has nothing of the dialect is an error by what it says, also if [DONE] follows.
+func TestErrorsThatAreNotOfTheDialect(t *testing.T) {
+	for d, half := range jsonDialects {
+		for _, c := range []struct{ body, err string }{
+			{`data: [{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}]`, "overloaded"},
+			{`data: {"code":500,"msg":"404 NOT_FOUND","success":false}`, "404 NOT_FOUND"},
+			{`data: {"message":"Internal server error"}`, "Internal server error"},
+			{`data: {"status":"error","message":"it broke"}`, "it broke"},
+			{`data: {"status":500,"message":"it broke"}`, "it broke"},
+			{`data: {"code":"500","message":"it broke"}`, "it broke"},
+			{`data: {"code":200,"status":"failed","message":"it broke"}`, "it broke"},
+			{`data: {"statusCode":500}`, `{"statusCode":500}`},
+			{`data: {"success":false}`, `{"success":false}`},
+			{`data: {"modelStreamErrorException":{"message":"it broke"}}`, "it broke"},
+			{`data: {"type":"overloaded_error","message":"it broke"}`, "it broke"},
+			{`data: {"type":"ERROR","message":"it broke"}`, "it broke"},
+			{`data: {"detail":"it broke"}`, "it broke"},
+			{`data: Internal Server Error`, "Internal Server Error"},
+			{`data: upstream error: 502`, "upstream error: 502"},
+			{`data: "error: it broke"`, "it broke"},
+			{`data: TimeoutException`, "TimeoutException"},
+			{"event: ERROR\ndata: {\"message\":\"it broke\"}", "it broke"},
+			{"event: exception\ndata: it broke", "it broke"},
+			{`{"message":"Internal server error"}`, "Internal server error"},
+		} {
+			body := half + c.body + "\n\ndata: [DONE]\n\n"
+			if d == llm.Replicate && strings.HasPrefix(c.body, "event: ") {
+				continue // the types of its events are its own
+			}
+			for _, w := range ways {
+				got := w.read(t, d, strings.NewReader(body))
+				require.Equal(t, c.err, got.err, "%v, %s: %s", d, w.name, c.body)
+				require.Equal(t, "Hel", got.text)
+			}
+		}
+		for _, harmless := range []string{
+			"data: ping", "data: ok", "data: : OPENROUTER PROCESSING", "data:", "data: keep alive", `data: "keep-alive"`, "data: null", `data: [1, 2]`,
+			`data: {"message":"pong"}`, `data: {"code":200,"message":"success"}`, `data: {"code":0,"message":"it works"}`, `data: {"status":"running","message":"still here"}`,
+			`data: {"message":{"content":"x"}}`, `data: {"success":true,"message":"ok"}`, `data: {"type":"status","message":"reading","detail":"x"}`, `data: {"object":"status","code":"x","message":"reading"}`,
+			"event: status\ndata: {\"code\":\"busy\",\"message\":\"reading\"}", "event: status\ndata: reading the error",
+		} {
+			for _, w := range ways {
+				got := w.read(t, d, strings.NewReader(harmless+"\n\n"+half))
+				require.Equal(t, "Hel", got.text, "%v, %s: %s: %v", d, w.name, harmless, got.cause)
+			}
+		}
+	}
+}
+
+// Members that report no error, although they are set.
+func TestErrorsThatAreNone(t *testing.T) {
+	for _, members := range []string{
+		`"error":"None"`, `"error":"null"`, `"error":{"code":200,"message":"success"}`, `"error":{"code":0,"message":"","details":[ ]}`,
+		`"error_code":200`, `"error":{"code":"0","message":"OK"}`, `"error":[{},[ ],"none"]`, `"base_resp":[]`, `"base_resp":{"status_code":0,"status_msg":"success"}`,
+	} {
+		for _, w := range ways {
+			got := w.read(t, llm.OpenAIChat, strings.NewReader(`data: {`+members+`,"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":"stop"}]}`+"\n\n"))
+			require.NoError(t, got.cause, members)
+			require.Equal(t, "Hel", got.text, members)
+		}
+	}
+	e := firstError(t, llm.OpenAIChat, `data: {"error":{"type":"None","code":"500","message":"x"}}`+"\n\n")
+	require.Equal(t, []any{"", 500}, []any{e.Type, e.Status})
+}
+
+// Members that a response can do without may be of any type, and an empty list may be in
+// place of an object.
+func TestMembersOfAnotherType(t *testing.T) {
+	const stop = `{"choices":[{"index":0,"delta":{"content":"[] \\"},"finish_reason":"stop"}]`
+	for _, s := range []struct {
+		dialect llm.Dialect
+		events  []string
+		text    string
+		finish  string
+		usage   *llm.Usage
+	}{
+		{llm.OpenAIChat, []string{stop + `,"usage":[]}`}, `[] \`, "stop", nil},
+		{llm.OpenAIChat, []string{stop + `,"usage":"x","x_groq":1}`}, `[] \`, "stop", nil},
+		{llm.OpenAIChat, []string{stop + `,"usage":{"prompt_tokens_details":[],"prompt_tokens":3}}`}, `[] \`, "stop", &llm.Usage{Input: 3}},
+		{llm.OpenAIChat, []string{stop + `}`, `{"choices":[{"delta":[ ],"note":"\"[]","logprobs":[1],"finish_reason":"stop"}]}`}, `[] \`, "stop", nil},
+		{llm.OpenAIResponses, []string{`{"type":"response.completed","response":{"usage":[],"incomplete_details":[]}}`}, "", "completed", nil},
+		{llm.OpenAIResponses, []string{`{"type":"response.incomplete","response":{"usage":1,"incomplete_details":"x"}}`}, "", "incomplete", nil},
+		{llm.Anthropic, []string{`{"type":"message_start","message":{"usage":[]}}`, `{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_details":[]},"usage":"x"}`}, "", "end_turn", nil},
+		{llm.Gemini, []string{`{"candidates":[{"content":[],"finishReason":"STOP"}],"promptFeedback":[],"usageMetadata":[]}`}, "", "STOP", nil},
+		{llm.GeminiInteractions, []string{`{"event_type":"interaction.completed","interaction":{"status":"completed","usage":[]},"usage":1}`}, "", "completed", nil},
+		{llm.Cohere, []string{`{"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":[]}}`}, "", "COMPLETE", nil},
+		{llm.Dify, []string{`{"event":"agent_log","data":[]}`, `{"event":"message_end","metadata":[]}`}, "", "", nil},
+	} {
+		for _, w := range ways {
+			got := w.read(t, s.dialect, strings.NewReader(dify(s.events...)))
+			require.NoError(t, got.cause, "%v: %v", s.dialect, s.events)
+			require.Equal(t, s.text, got.text)
+			require.Equal(t, s.finish, got.finish)
+			require.Equal(t, s.usage, got.usage)
+		}
+	}
+	for _, data := range []string{`{"error":{"message":"lost"},"choices":"x"}`, `{"choices":[{"delta":7}],"error":"lost"}`} {
+		require.Equal(t, "lost", ways[0].read(t, llm.OpenAIChat, strings.NewReader(dify(data, "[DONE]"))).err)
+	}
+}
+
+// An error and a text are found in a few levels of JSON. Reading them takes time that does
+// not depend on the square of the depth.
+func TestDepth(t *testing.T) {
+	nested := func(n int, begin, core, end string) string {
+		return strings.Repeat(begin, n) + core + strings.Repeat(end, n)
+	}
+	for n, want := range map[int]string{1: "x", 9: "x", 11: `{"error":"x"}`} {
+		require.Equal(t, want, firstError(t, llm.OpenAIChat, dify(nested(n, `{"error":`, `"x"`, `}`))).Message)
+	}
+	for _, c := range []struct {
+		n    int
+		want string
+	}{{8, "x"}, {9, ""}} {
+		got := readBody(t, llm.OpenAIChat, dify(`{"choices":[{"delta":{"content":`+nested(c.n, `{"text":`, `"x"`, `}`)+`}}]}`, "[DONE]"))
+		require.Equal(t, c.want, got.text)
+		require.Equal(t, c.want == "", got.cause != nil)
+	}
+	start := time.Now()
+	for _, data := range []string{
+		nested(9000, `{"error":`, `{}`, `}`), nested(9000, `[`, ``, `]`), `{"error":` + nested(9000, `[`, ``, `]`) + `}`,
+		`{"choices":[{"delta":{"content":` + nested(9000, `{"text":`, `"x"`, `}`) + `}}]}`, `{"choices":[{"delta":{"content":` + nested(9000, `[`, ``, `]`) + `}}]}`,
+	} {
+		readBody(t, llm.OpenAIChat, dify(data, "[DONE]"))
+	}
+	require.Less(t, time.Since(start), 5*time.Second)
 }
 
 func TestErrorText(t *testing.T) {
@@ -339,6 +514,8 @@ func requireBounded(t testing.TB, e *llm.Error) {
 	require.NotEmpty(t, e.Message)
 	require.LessOrEqual(t, len(e.Message), 4096)
 	require.LessOrEqual(t, len(e.Raw), 4096)
+	require.LessOrEqual(t, len(e.Type), 64)
+	require.LessOrEqual(t, len(e.Code), 64)
 	require.NotEmpty(t, e.Error())
 	require.LessOrEqual(t, len(e.Error()), 5+64+2+512)
 	require.True(t, e.Status == 0 || e.Status >= 400 && e.Status < 600, "%d", e.Status)

@@ -3,6 +3,7 @@ package llm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"sync/atomic"
 )
 
@@ -185,12 +186,61 @@ func (m *memo) get(typ string, data []byte, read func(string, []byte) (chunk, er
 	return c, err
 }
 
-// object decodes data, which has to be a JSON object, into v. It reports whether data
-// begins like one: other data is not a chunk.
-func object(data []byte, v any) (bool, error) {
+// decode decodes the data of an event of this type into v, a pointer to a struct. If it
+// returns false, c and err are what reading the event gives: the event is an error, or its
+// data is not a JSON object, or not of the kind that the service sends.
+func decode(typ string, data []byte, v any) (c chunk, ok bool, err error) {
+	if isErrorWord(typ) {
+		return chunk{err: eventError(data)}, false, nil
+	}
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 || data[0] != '{' {
-		return false, nil
+		return chunk{err: dataError(typ, data)}, false, nil
 	}
-	return true, json.Unmarshal(data, v)
+	err = json.Unmarshal(data, v)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		err = json.Unmarshal(withoutEmptyLists(data), v)
+	}
+	if err == nil {
+		return c, true, nil
+	}
+	if e, _ := envelope(data); e != nil {
+		return chunk{err: e}, false, nil
+	}
+	return c, false, err
+}
+
+// withoutEmptyLists returns data with null in place of each empty list, which some servers
+// write for an empty object.
+func withoutEmptyLists(data []byte) []byte {
+	var b []byte
+	var inString, escaped bool
+	list := -1 // where b has a list that is empty so far
+	for _, c := range data {
+		b = append(b, c)
+		switch {
+		case escaped:
+			escaped = false
+		case inString:
+			escaped, inString = c == '\\', c != '"'
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+		case c == '[':
+			list = len(b) - 1
+		case c == ']' && list >= 0:
+			b = append(b[:list], "null"...)
+			list = -1
+		default:
+			inString, list = c == '"', -1
+		}
+	}
+	return b
+}
+
+// An optional is a member that a response can do without: of JSON of another type, it has
+// what can be decoded.
+type optional[T any] struct{ value T }
+
+func (o *optional[T]) UnmarshalJSON(b []byte) error {
+	_ = json.Unmarshal(b, &o.value)
+	return nil
 }

@@ -1,7 +1,5 @@
 package llm
 
-import "bytes"
-
 // readGemini reads a chunk of streamGenerateContent:
 //
 //	data: {"candidates":[{"content":{"parts":[{"text":"Hel"}]},"index":0}]}
@@ -15,44 +13,34 @@ import "bytes"
 // The arguments of a call that Vertex AI sends in pieces, which a request has to ask for,
 // are paths and values, not JSON. They are left out.
 func readGemini(typ string, data []byte) (c chunk, err error) {
-	if typ == "error" {
-		return chunk{err: eventError(data)}, nil
-	}
 	var v struct {
 		members
 		Candidates     []geminiCandidate
-		PromptFeedback struct{ BlockReason, BlockReasonMessage word }
-		UsageMetadata  *geminiUsage
+		PromptFeedback optional[geminiFeedback]
+		UsageMetadata  optional[geminiUsage]
 	}
-	if ok, err := object(data, &v); !ok || err != nil {
-		return chunk{err: outsideError(data)}, err
+	if c, ok, err := decode(typ, data, &v); !ok {
+		return c, err
 	}
 	for _, candidate := range v.Candidates {
 		if candidate.Index == 0 {
 			c.Delta = candidate.delta()
 		}
 	}
-	if reason := v.PromptFeedback.BlockReason; c.Finish == "" && reason != "BLOCK_REASON_UNSPECIFIED" {
+	if reason := v.PromptFeedback.value.BlockReason; c.Finish == "" && reason != "BLOCK_REASON_UNSPECIFIED" {
 		c.Finish = string(reason)
-		c.Refusal = string(v.PromptFeedback.BlockReasonMessage)
+		c.Refusal = string(v.PromptFeedback.value.BlockReasonMessage)
 	}
 	if c.Finish != "" {
 		c.state = mayEnd
 	}
-	c.Usage = v.UsageMetadata.usage()
-	c.err = v.err(data)
+	c.Usage = v.UsageMetadata.value.usage()
+	c.err = v.errOf(typ, data, v.Candidates != nil)
 	return c, nil
 }
 
-// outsideError returns the error that data reports which is not an object, or nil. It can be
-// a list.
-func outsideError(data []byte) *Error {
-	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '[' {
-		e, _ := envelope(data) // [DONE] is not JSON
-		return e
-	}
-	return textError(data)
-}
+// A geminiFeedback tells why a filter has stopped a prompt.
+type geminiFeedback struct{ BlockReason, BlockReasonMessage word }
 
 type geminiCandidate struct {
 	Index         count
@@ -96,8 +84,8 @@ type geminiUsage struct {
 }
 
 // usage returns the counts, or nil if there are none.
-func (u *geminiUsage) usage() *Usage {
-	if u == nil || *u == (geminiUsage{}) {
+func (u geminiUsage) usage() *Usage {
+	if u == (geminiUsage{}) {
 		return nil
 	}
 	return &Usage{

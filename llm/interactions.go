@@ -20,9 +20,6 @@ import (
 // content.start, content.delta, content.stop and interaction.complete. [DONE] is not what
 // completes the response: it could come after an event that is missing.
 func readGeminiInteractions(typ string, data []byte) (c chunk, err error) {
-	if typ == "error" {
-		return chunk{err: eventError(data)}, nil
-	}
 	var v struct {
 		members
 		EventType   word `json:"event_type"`
@@ -32,12 +29,12 @@ func readGeminiInteractions(typ string, data []byte) (c chunk, err error) {
 		Delta       interactionStep
 		Interaction interaction
 		Status      word // of interaction.status_update
-		Usage       *interactionUsage
+		Usage       optional[interactionUsage]
 	}
-	if ok, err := object(data, &v); !ok || err != nil {
-		return chunk{err: outsideError(data)}, err
+	if c, ok, err := decode(typ, data, &v); !ok {
+		return c, err
 	}
-	if c.err = v.err(data); c.err != nil {
+	if c.err = v.errOf(typ, data, v.EventType != ""); c.err != nil {
 		return c, nil
 	}
 	switch kind := string(cmp.Or(v.EventType, v.Type, word(typ))); kind {
@@ -57,7 +54,7 @@ func readGeminiInteractions(typ string, data []byte) (c chunk, err error) {
 				status = word(name) // interaction.requires_action, for instance
 			}
 			c = statusChunk(string(status), name == "completed" || name == "complete")
-			c.Usage = cmp.Or(v.Interaction.Usage, v.Usage).usage()
+			c.Usage = cmp.Or(v.Interaction.Usage.value, v.Usage.value).usage()
 			if c.state == complete {
 				c.Text, c.whole = v.Interaction.text(), wholePart
 			}
@@ -96,7 +93,7 @@ func statusChunk(status string, last bool) (c chunk) {
 
 type interaction struct {
 	Status  word
-	Usage   *interactionUsage
+	Usage   optional[interactionUsage]
 	Error   failure
 	Steps   []interactionStep
 	Outputs []interactionStep // the name before 2026
@@ -186,8 +183,8 @@ type interactionUsage struct {
 }
 
 // usage returns the counts, or nil if there are none.
-func (u *interactionUsage) usage() *Usage {
-	if u == nil || *u == (interactionUsage{}) {
+func (u interactionUsage) usage() *Usage {
+	if u == (interactionUsage{}) {
 		return nil
 	}
 	return &Usage{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 )
 
@@ -28,24 +29,17 @@ func readChat(typ string, data []byte, reasoningApart bool) (c chunk, err error)
 	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		return chunk{state: complete}, nil
 	}
-	if typ == "error" {
-		return chunk{err: eventError(data)}, nil
-	}
 	var v struct {
 		members
-		Code, Message word // the error of a gateway that has no choices
-		Choices       []openAIChoice
-		Usage         *openAIUsage
-		XGroq         struct {
-			Error failure
-			Usage *openAIUsage
-		} `json:"x_groq"`
+		Choices []openAIChoice
+		Usage   optional[openAIUsage]
+		XGroq   optional[xGroq] `json:"x_groq"`
 	}
-	if ok, err := object(data, &v); !ok || err != nil {
-		return chunk{err: textError(data)}, err
+	if c, ok, err := decode(typ, data, &v); !ok {
+		return c, err
 	}
-	if v.XGroq.Error.isSet() {
-		v.Error = v.XGroq.Error
+	if v.XGroq.value.Error.isSet() {
+		v.Error = v.XGroq.value.Error
 	}
 	var choice openAIChoice
 	if i := slices.IndexFunc(v.Choices, func(c openAIChoice) bool { return c.Index == 0 }); i >= 0 {
@@ -62,13 +56,8 @@ func readChat(typ string, data []byte, reasoningApart bool) (c chunk, err error)
 	case isFailure(c.Finish) && !v.Error.isSet():
 		v.Error.Error = Error{Type: c.Finish, Message: "the service ended the response with finish_reason " + c.Finish}
 	}
-	if v.Choices != nil || typ != "message" {
-		v.Detail = failure{} // that of something else
-	} else if v.Message != "" && v.Code != "" && v.Code != "0" && v.Code != "200" {
-		v.Type = "error"
-	}
-	c.err = v.err(data)
-	c.Usage = cmp.Or(v.Usage, choice.Usage, v.XGroq.Usage).usage(reasoningApart)
+	c.err = v.errOf(typ, data, v.Choices != nil)
+	c.Usage = cmp.Or(v.Usage.value, choice.Usage.value, v.XGroq.value.Usage.value).usage(reasoningApart)
 	return c, nil
 }
 
@@ -82,6 +71,12 @@ func isFailure(finish string) bool {
 	return false
 }
 
+// An xGroq is what Groq adds to a chunk.
+type xGroq struct {
+	Error failure
+	Usage optional[openAIUsage]
+}
+
 type openAIChoice struct {
 	Index        count
 	Delta        openAIMessage
@@ -89,7 +84,7 @@ type openAIChoice struct {
 	Text         content       // of the legacy Completions
 	FinishReason word          `json:"finish_reason"`
 	Error        failure
-	Usage        *openAIUsage // of Moonshot
+	Usage        optional[openAIUsage] // of Moonshot
 }
 
 // delta returns what the choice adds. It is whole if it has the text of a message in place
@@ -125,10 +120,10 @@ func (c *openAIChoice) delta() (d Delta, whole scope) {
 
 type openAIMessage struct {
 	Content          content
-	ReasoningContent content                     `json:"reasoning_content"` // of DeepSeek, vLLM
-	Reasoning        content                     // of Groq, OpenRouter
-	ReasoningText    content                     `json:"reasoning_text"`  // of GitHub Copilot
-	ReasoningSteps   []struct{ Thought content } `json:"reasoning_steps"` // of Perplexity
+	ReasoningContent content                              `json:"reasoning_content"` // of DeepSeek, vLLM
+	Reasoning        content                              // of Groq, OpenRouter
+	ReasoningText    content                              `json:"reasoning_text"`  // of GitHub Copilot
+	ReasoningSteps   oneOrMore[struct{ Thought content }] `json:"reasoning_steps"` // of Perplexity
 	Refusal          word
 	ToolCalls        []openAIToolCall `json:"tool_calls"`
 	FunctionCall     *openAIFunction  `json:"function_call"` // before there were tools
@@ -155,28 +150,39 @@ type openAIFunction struct {
 //	[{"type":"thinking","thinking":[{"type":"text","text":"Hm"}]},{"type":"text","text":"Hi"}]
 type content struct{ text, reasoning string }
 
-func (c *content) UnmarshalJSON(b []byte) error {
+func (c *content) UnmarshalJSON(b []byte) error { return c.decode(b, 0) }
+
+// decode decodes b, which is JSON at this depth.
+func (c *content) decode(b []byte, depth int) (err error) {
 	*c = content{}
-	switch b[0] {
-	case '"':
-		return json.Unmarshal(b, &c.text)
-	case '[':
-		var parts []content
-		err := json.Unmarshal(b, &parts)
-		for _, p := range parts {
+	switch {
+	case depth > maxDepth:
+		return errDepth
+	case len(b) == 0: // a member that is missing
+	case b[0] == '"':
+		err = json.Unmarshal(b, &c.text)
+	case b[0] == '[':
+		var parts []json.RawMessage
+		err = json.Unmarshal(b, &parts)
+		for _, part := range parts {
+			var p content
+			err = cmp.Or(err, p.decode(part, depth+1))
 			c.text += p.text
 			c.reasoning += p.reasoning
 		}
-		return err
-	case '{':
-		var part struct{ Text, Thinking content }
-		err := json.Unmarshal(b, &part)
-		c.text = part.Text.text
-		c.reasoning = part.Thinking.text + part.Thinking.reasoning + part.Text.reasoning
-		return err
+	case b[0] == '{':
+		var part struct{ Text, Thinking json.RawMessage }
+		err = json.Unmarshal(b, &part)
+		var text, thinking content
+		err = cmp.Or(err, text.decode(part.Text, depth+1), thinking.decode(part.Thinking, depth+1))
+		c.text = text.text
+		c.reasoning = thinking.text + thinking.reasoning + text.reasoning
 	}
-	return nil // of another kind, null for instance: it has no text
+	return err // of another kind, null for instance, it has no text
 }
+
+// errDepth is a DecodeError, so that a text is not lost without a word.
+var errDepth = errors.New("the text is too deep in objects and lists")
 
 type openAIUsage struct {
 	Prompt     count `json:"prompt_tokens"`
@@ -200,10 +206,7 @@ type openAITokens struct {
 }
 
 // usage returns the counts, or nil if there are none. Some servers send zeros until the end.
-func (u *openAIUsage) usage(reasoningApart bool) *Usage {
-	if u == nil {
-		return nil
-	}
+func (u openAIUsage) usage(reasoningApart bool) *Usage {
 	input, output := cmp.Or(u.Prompt, u.Input), cmp.Or(u.Completion, u.Output)
 	reasoning := cmp.Or(u.CompletionDetails.Reasoning, u.OutputDetails.Reasoning, u.Reasoning)
 	if reasoningApart || reasoning > output || reasoning > 0 && u.Total == input+output+reasoning { // xAI

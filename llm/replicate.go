@@ -1,6 +1,10 @@
 package llm
 
-import "cmp"
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+)
 
 // readReplicate reads an event of a prediction. Its type is only in the event line, and the
 // data of an output is text, whatever it looks like:
@@ -24,10 +28,9 @@ func readReplicate(typ string, data []byte) (c chunk, err error) {
 		c.err, err = replicateDone(data)
 	case "message": // not of Replicate, but a gateway may report an error
 		var v members
-		if ok, err := object(data, &v); ok && err == nil {
-			c.err = v.err(data)
-		} else {
-			c.err = textError(data)
+		var ok bool
+		if c, ok, _ = decode(typ, data, &v); ok {
+			c.err = v.errOf(typ, data, false)
 		}
 	}
 	return c, err
@@ -39,7 +42,9 @@ func replicateDone(data []byte) (*Error, error) {
 		members
 		Reason word
 	}
-	if _, err := object(data, &v); err != nil {
+	if data = bytes.TrimSpace(data); len(data) == 0 || data[0] != '{' {
+		return nil, nil
+	} else if err := json.Unmarshal(data, &v); err != nil {
 		return nil, err
 	}
 	e := v.err(data)

@@ -29,9 +29,6 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		return chunk{state: complete}, nil
 	}
-	if typ == "error" {
-		return chunk{err: eventError(data)}, nil
-	}
 	var v struct {
 		members
 		ItemID           word  `json:"item_id"`
@@ -45,8 +42,8 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 		Item             responsesItem
 		Response         responsesResponse
 	}
-	if ok, err := object(data, &v); !ok || err != nil {
-		return chunk{err: textError(data)}, err
+	if c, ok, err := decode(typ, data, &v); !ok {
+		return c, err
 	}
 	kind := typ
 	if v.Object == "response" { // not streamed
@@ -59,10 +56,7 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 	}
 	kind, isResponse := strings.CutPrefix(kind, "response.")
 	if !isResponse {
-		if kind != "message" {
-			v.Detail = failure{} // that of something else
-		}
-		c.err = v.err(data)
+		c.err = v.errOf(kind, data, false)
 		return c, nil
 	}
 
@@ -102,8 +96,13 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 	case "output_item":
 		c.whole = wholeItem
 		v.Item.addTo(&c, index)
-	case "completed", "incomplete", "failed", "cancelled", "done":
+	case "completed", "incomplete", "failed", "cancelled", "canceled", "done":
 		v.Response.end(&c, kind, v.Error, data)
+	case "error":
+		c.err = eventError(data)
+	}
+	if c.err == nil && v.Error.isSet() && !strings.Contains(kind, "_call.") && !strings.HasPrefix(kind, "mcp_") {
+		c.err = newError(v.Error.Error, string(data)) // and not the failure of a tool
 	}
 	return c, nil
 }
@@ -175,9 +174,9 @@ func (i *responsesItem) addTo(c *chunk, index int) {
 type responsesResponse struct {
 	Status     word
 	Error      failure
-	Incomplete struct{ Reason word } `json:"incomplete_details"`
+	Incomplete optional[struct{ Reason word }] `json:"incomplete_details"`
 	Output     []responsesItem
-	Usage      *openAIUsage
+	Usage      optional[openAIUsage]
 }
 
 // end adds the response to c, which ends with an event of this kind. The status tells more
@@ -185,7 +184,7 @@ type responsesResponse struct {
 func (r *responsesResponse) end(c *chunk, kind string, failed failure, data []byte) {
 	status := kind
 	switch r.Status {
-	case "completed", "incomplete", "failed", "cancelled":
+	case "completed", "incomplete", "failed", "cancelled", "canceled":
 		status = string(r.Status)
 	}
 	if status == "done" {
@@ -194,17 +193,17 @@ func (r *responsesResponse) end(c *chunk, kind string, failed failure, data []by
 	if r.Error.isSet() {
 		failed = r.Error
 	}
-	if failed.isSet() || status == "failed" || status == "cancelled" {
+	if failed.isSet() || status == "failed" || status == "cancelled" || status == "canceled" {
 		if !failed.isSet() {
-			failed.Error = Error{Type: status, Message: cmp.Or(string(r.Incomplete.Reason), "the response is "+status)}
+			failed.Error = Error{Type: status, Message: cmp.Or(string(r.Incomplete.value.Reason), "the response is "+status)}
 		}
 		c.err = newError(failed.Error, string(data))
 		return
 	}
 	c.state, c.whole, c.byID = complete, wholeResponse, true
-	c.Finish = cmp.Or(string(r.Incomplete.Reason), status)
+	c.Finish = cmp.Or(string(r.Incomplete.value.Reason), status)
 	for n := range r.Output {
 		r.Output[n].addTo(c, n)
 	}
-	c.Usage = r.Usage.usage(false)
+	c.Usage = r.Usage.value.usage(false)
 }

@@ -274,6 +274,8 @@ data: PING
 event: response.mcp_call.failed
 data: {"type":"response.mcp_call.failed","output_index":0,"error":"no such tool","detail":"x"}
 
+data: {"type":"response.web_search_call.completed","error":"no result"}
+
 event: status
 data: {"detail":"reading"}
 
@@ -372,6 +374,11 @@ data: {"type":"response.failed","response":{"status":"failed","error":null}}`, "
 data: {"type":"response.failed","error":{"message":"no credit","code":"402"}}`, "no credit"},
 		{"cancelled", `event: response.cancelled
 data: {"type":"response.cancelled","response":{"status":"cancelled"}}`, "the response is cancelled"},
+		{"canceled", `event: response.canceled
+data: {"type":"response.canceled","response":{"status":"canceled"}}`, "the response is canceled"},
+		{"response.error", `data: {"type":"response.error","error":{"message":"lost"}}`, "lost"},
+		{"response.error without an object", `data: {"type":"response.error","message":"lost"}`, "lost"},
+		{"an error in another event", `data: {"type":"response.in_progress","error":{"message":"lost"}}`, "lost"},
 		{"done, but failed", `data: {"type":"response.done","response":{"status":"failed","error":{"message":"lost"}}}`, "lost"},
 		{"completed, but failed", `data: {"type":"response.completed","response":{"status":"completed","error":{"message":"lost"}}}`, "lost"},
 		{"an error event", `event: error
