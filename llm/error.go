@@ -82,16 +82,17 @@ func (e *Error) Retryable() bool {
 // The words of the services, as plainWord returns them.
 var (
 	permanent = []string{
-		"insufficientquota", "exceededcurrentquotaerror", "insufficientbalance", "insufficientcredits",
-		"billingerror", "billinghardlimitreached", "budgetexceeded", "usagelimitreached",
+		"insufficientquota", "insufficientquotaerror", "insufficientuserquota", "exceededcurrentquotaerror", "quotaexceeded",
+		"insufficientbalance", "insufficientbalanceerror", "insufficientcredits",
+		"billingerror", "billinghardlimitreached", "billingnotactive", "budgetexceeded", "usagelimitreached",
 	}
 	temporary = []string{
-		"overloaded", "overloadederror", "engineoverloaded", "engineoverloadederror", "serveroverloaded",
-		"ratelimit", "ratelimiterror", "ratelimitexceeded", "ratelimitreachederror", "requestlimitexceeded",
+		"overloaded", "overloadederror", "engineoverloaded", "engineoverloadederror", "serveroverloaded", "serverisoverloaded",
+		"ratelimit", "ratelimiterror", "ratelimitexceeded", "ratelimitexceedederror", "ratelimitreachederror", "requestlimitexceeded",
 		"toomanyrequests", "throttling", "throttlingratequota", "slowdown", "resourceexhausted",
 		"servererror", "internalservererror", "internalerror", "internal", "apierror", "networkerror",
 		"timeout", "timeouterror", "deadlineexceeded", "gatewaytimeout", "vectorstoretimeout", "badgateway",
-		"serviceunavailable", "temporarilyunavailable", "unavailable", "insufficientsystemresource", "aborted",
+		"serviceunavailable", "serviceunavailableerror", "temporarilyunavailable", "unavailable", "insufficientsystemresource", "aborted",
 	}
 )
 
