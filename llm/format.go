@@ -2,6 +2,7 @@ package llm
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"sync/atomic"
@@ -156,6 +157,15 @@ const unnumbered = -1
 // has no text.
 func (c *chunk) continues() bool {
 	return c.state == open && (c.Text != "" && c.whole == piece || c.Reasoning != "" || c.Refusal != "" || len(c.ToolCalls) > 0)
+}
+
+// join adds what another part of the same chunk adds.
+func (d *Delta) join(more Delta) {
+	d.Text += more.Text
+	d.Reasoning += more.Reasoning
+	d.Refusal += more.Refusal
+	d.ToolCalls = append(d.ToolCalls, more.ToolCalls...)
+	d.Finish = cmp.Or(more.Finish, d.Finish)
 }
 
 // A state tells how an event changes what the end of the response means.

@@ -24,7 +24,7 @@ func readGemini(typ string, data []byte) (c chunk, err error) {
 	}
 	for _, candidate := range v.Candidates {
 		if candidate.Index == 0 {
-			c.Delta = candidate.delta()
+			c.Delta.join(candidate.delta())
 		}
 	}
 	if reason := v.PromptFeedback.value.BlockReason; c.Finish == "" && reason != "BLOCK_REASON_UNSPECIFIED" {

@@ -67,6 +67,13 @@ data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"weather","arg
 			finish: "STOP",
 		},
 		{
+			name: "two candidates with the same index",
+			body: `data: {"candidates":[{"content":{"parts":[{"text":"Hel"}]},"finishReason":"STOP"},{"content":{"parts":[{"text":"lo"}]}}]}
+
+`,
+			text: "Hello", finish: "STOP",
+		},
+		{
 			name: "blocked prompt",
 			body: `data: {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT","blockReasonMessage": "The prompt is blocked."},"usageMetadata": {"promptTokenCount": 9}}
 

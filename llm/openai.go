@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"slices"
+	"strings"
 )
 
 // readOpenAIChat reads a chunk of Chat Completions:
@@ -41,34 +41,61 @@ func readChat(typ string, data []byte, reasoningApart bool) (c chunk, err error)
 	if v.XGroq.value.Error.isSet() {
 		v.Error = v.XGroq.value.Error
 	}
-	var choice openAIChoice
-	if i := slices.IndexFunc(v.Choices, func(c openAIChoice) bool { return c.Index == 0 }); i >= 0 {
-		choice = v.Choices[i]
+	usage := v.XGroq.value.Usage.value
+	for i := range v.Choices { // several are 0 in some chunks of GitHub Copilot
+		choice := &v.Choices[i]
+		if choice.Index != 0 {
+			continue
+		}
+		d, whole := choice.delta()
+		c.Delta.join(d)
+		c.whole = max(c.whole, whole)
+		usage = cmp.Or(choice.Usage.value, usage)
+		switch {
+		case choice.Error.isSet():
+			v.Error = choice.Error
+		case !v.Error.isSet():
+			v.Error.Error = choice.FinishReason.err()
+		}
 	}
-	c.Delta, c.whole = choice.delta()
 	c.alike = true
 	if c.Finish != "" {
 		c.state = mayEnd
 	}
-	switch {
-	case choice.Error.isSet():
-		v.Error = choice.Error
-	case isFailure(c.Finish) && !v.Error.isSet():
-		v.Error.Error = Error{Type: c.Finish, Message: "the service ended the response with finish_reason " + c.Finish}
-	}
 	c.err = v.errOf(typ, data, v.Choices != nil)
-	c.Usage = cmp.Or(v.Usage.value, choice.Usage.value, v.XGroq.value.Usage.value).usage(reasoningApart)
+	c.Usage = cmp.Or(v.Usage.value, usage).usage(reasoningApart)
 	return c, nil
 }
 
-// isFailure reports whether a finish reason means that the service has failed: those of
-// OpenRouter, vLLM, DeepSeek and Zhipu.
-func isFailure(finish string) bool {
-	switch finish {
-	case "error", "abort", "insufficient_system_resource", "network_error":
-		return true
+// A finishReason is the word for why a text ends. Some servers send an object with it.
+type finishReason struct {
+	word    string
+	message string
+}
+
+func (r *finishReason) UnmarshalJSON(b []byte) error {
+	var w word
+	_ = w.UnmarshalJSON(b) // a JSON value is always a word
+	*r = finishReason{word: string(w)}
+	if b[0] == '{' {
+		var f failure
+		f.decode(b, 0)
+		*r = finishReason{word: cmp.Or(f.Type, string(w)), message: f.Message}
 	}
-	return false
+	if r.word == "null" { // DashScope's word for none
+		r.word = ""
+	}
+	return nil
+}
+
+// err returns the error of a reason which means that the service has failed: those of
+// OpenRouter, vLLM, SGLang, DeepSeek and Zhipu.
+func (r finishReason) err() Error {
+	switch strings.ToLower(r.word) {
+	case "error", "abort", "aborted", "timeout", "cancelled", "canceled", "insufficient_system_resource", "network_error":
+		return Error{Type: r.word, Message: cmp.Or(r.message, "the service ended the response with finish_reason "+r.word)}
+	}
+	return Error{}
 }
 
 // An xGroq is what Groq adds to a chunk.
@@ -82,7 +109,7 @@ type openAIChoice struct {
 	Delta        openAIMessage
 	Message      openAIMessage // of a response that comes as one chunk
 	Text         content       // of the legacy Completions
-	FinishReason word          `json:"finish_reason"`
+	FinishReason finishReason  `json:"finish_reason"`
 	Error        failure
 	Usage        optional[openAIUsage] // of Moonshot
 }
@@ -91,17 +118,14 @@ type openAIChoice struct {
 // of that of a delta.
 func (c *openAIChoice) delta() (d Delta, whole scope) {
 	m := c.Delta
-	if m.isEmpty() && c.Text == (content{}) {
+	if m.isEmpty() && c.Text == (content{}) && !c.Message.isEmpty() {
 		m, whole = c.Message, wholePart
 	}
 	d = Delta{
 		Text:      c.Text.text + m.Content.text,
 		Reasoning: cmp.Or(m.ReasoningContent.text, m.Reasoning.text, m.ReasoningText.text) + m.Content.reasoning,
 		Refusal:   string(m.Refusal),
-		Finish:    string(c.FinishReason),
-	}
-	if d.Finish == "null" { // DashScope's word for none
-		d.Finish = ""
+		Finish:    c.FinishReason.word,
 	}
 	if m.FunctionCall != nil {
 		m.ToolCalls = append(m.ToolCalls, openAIToolCall{Function: *m.FunctionCall})

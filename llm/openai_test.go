@@ -292,6 +292,23 @@ data: {"choices":[{"index":2,"delta":{"content":"Maybe"}}]}
 			text: "Yes", finish: "stop",
 		},
 		{
+			name: "several choices with the same index, as of Copilot",
+			body: `data: {"choices":[{"index":0,"delta":{"content":"Hel","reasoning_text":"H"}},{"index":0,"delta":{"content":"lo","reasoning_text":"m"}}]}
+
+data: {"choices":[{"finish_reason":"tool_calls","index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":"{}"}}]}},{"index":0,"delta":{"tool_calls":[{"index":1,"id":"b","function":{"name":"sub","arguments":"{}"}}]}}]}
+
+`,
+			text: "Hello", reasoning: "Hm", finish: "tool_calls",
+			calls: []llm.ToolCall{{Index: 0, ID: "a", Name: "add", Arguments: "{}"}, {Index: 1, ID: "b", Name: "sub", Arguments: "{}"}},
+		},
+		{
+			name: "a finish reason that is an object",
+			body: hel + `data: {"choices":[{"index":0,"delta":{},"finish_reason":{"type":"length","length":20}}]}
+
+`,
+			text: "Hel", finish: "length",
+		},
+		{
 			name: "the end of another choice",
 			body: hel + `data: {"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}
 
@@ -384,6 +401,10 @@ func TestOpenAIChatErrors(t *testing.T) {
 		{"Groq", `data: {"choices":[],"x_groq":{"id":"r","error":"over capacity"}}`, "over capacity"},
 		{"OpenRouter", `data: {"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error","error":{"code":502,"message":"disconnected"}}]}`, "disconnected"},
 		{"finish reason", `data: {"choices":[{"index":0,"delta":{},"finish_reason":"insufficient_system_resource"}]}`, "the service ended the response with finish_reason insufficient_system_resource"},
+		{"finish reason timeout", `data: {"choices":[{"index":0,"delta":{},"finish_reason":"timeout"}]}`, "the service ended the response with finish_reason timeout"},
+		{"finish reason cancelled", `data: {"choices":[{"index":0,"delta":{},"finish_reason":"cancelled"}]}`, "the service ended the response with finish_reason cancelled"},
+		{"finish reason of SGLang", `data: {"choices":[{"index":0,"delta":{},"finish_reason":{"type":"abort","message":"out of memory"}}]}`, "out of memory"},
+		{"of the second of two choices", `data: {"choices":[{"index":0,"delta":{}},{"index":0,"error":{"message":"lost"}}]}`, "lost"},
 		{"text in data", `data: error: CUDA out of memory`, "CUDA out of memory"},
 		{"an exception in data", `data: ValueError: bad token`, "bad token"},
 		{"HTML in data", `data: <html><title>502 Bad Gateway</title></html>`, "502 Bad Gateway"},
