@@ -25,6 +25,7 @@ func readAISDK(typ string, data []byte) (c chunk, err error) {
 		ToolCallID   word
 		ToolName     word
 		InputDelta   word `json:"inputTextDelta"`
+		IsServed     word `json:"providerExecuted"`
 		Input        json.RawMessage
 		FinishReason word
 		Reason       word
@@ -34,6 +35,7 @@ func readAISDK(typ string, data []byte) (c chunk, err error) {
 		return c, err
 	}
 	call := ToolCall{Index: unnumbered, ID: string(v.ToolCallID), Name: string(v.ToolName)}
+	c.served = v.IsServed != ""
 	switch v.Type {
 	case "text-delta":
 		c.Text, c.keep = string(v.Delta), true

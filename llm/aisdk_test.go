@@ -73,6 +73,14 @@ func TestAISDK(t *testing.T) {
 			},
 		},
 		{
+			name: "tool calls of the service", body: parts(`{"type":"tool-input-start","toolCallId":"a1","toolName":"web_search","providerExecuted":true}`,
+				`{"type":"tool-input-delta","toolCallId":"a1","inputTextDelta":"{\"q\":1}"}`,
+				`{"type":"tool-input-available","toolCallId":"a1","toolName":"web_search","input":{"q":1},"providerExecuted":true}`,
+				`{"type":"tool-input-available","toolCallId":"b2","toolName":"clock","input":{},"providerExecuted":false}`,
+				`{"type":"tool-input-available","toolCallId":"c3","toolName":"web_search","input":{"q":2},"providerExecuted":true}`, hel, finish, done),
+			text: "Hel", finish: "stop", calls: []llm.ToolCall{{Index: 1, ID: "b2", Name: "clock", Arguments: "{}"}},
+		},
+		{
 			name: "reset-step in the second step", body: parts(step, hel, end, step, lo, `{"type":"reset-step"}`, lo, ` {"type":"text-delta","delta":"!"}`, end, finish, done),
 			text: "Hello!", resets: 1, finish: "stop",
 		},
