@@ -24,8 +24,9 @@ func readReplicate(typ string, data []byte) (c chunk, err error) {
 	case "error":
 		c.err = eventError(data)
 	case "done":
-		c.state = complete
-		c.err, err = replicateDone(data)
+		if c.err, err = replicateDone(data); err == nil { // else the reason is not known
+			c.state = complete
+		}
 	case "message": // not of Replicate, but a gateway may report an error
 		var v members
 		var ok bool

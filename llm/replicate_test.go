@@ -62,8 +62,10 @@ func TestReplicate(t *testing.T) {
 }
 
 func TestReplicateBrokenDone(t *testing.T) {
-	got := join(llm.Replicate.Deltas(sse.NewParser(strings.NewReader("event: output\ndata: Hel\n\nevent: done\ndata: {\n\n"))))
-	var broken *sse.DecodeError
-	require.ErrorAs(t, got.cause, &broken)
-	require.True(t, isTruncated(got.cause))
+	for _, w := range ways {
+		got := w.read(t, llm.Replicate, strings.NewReader("event: output\ndata: Hel\n\nevent: done\ndata: {\n\n"))
+		var broken *sse.DecodeError
+		require.ErrorAs(t, got.cause, &broken, w.name)
+		require.True(t, isTruncated(got.cause), w.name)
+	}
 }
