@@ -2,6 +2,7 @@ package llm
 
 import (
 	"cmp"
+	"encoding/json"
 	"strings"
 )
 
@@ -40,6 +41,7 @@ func readAnthropic(typ string, data []byte) (c chunk, err error) {
 	case "content_block_start":
 		c.Text, c.Reasoning = string(v.ContentBlock.Text), string(v.ContentBlock.Thinking)
 		c.ToolCalls, c.served = v.ContentBlock.toolCalls(int(v.Index))
+		c.whole = wholeCalls(c.ToolCalls)
 	case "content_block_delta":
 		c.Text, c.Reasoning = string(v.Delta.Text), string(v.Delta.Thinking)
 		if v.Delta.PartialJSON != "" {
@@ -83,6 +85,15 @@ func (b *anthropicBlock) toolCalls(index int) (calls []ToolCall, served bool) {
 		return nil, false
 	}
 	return []ToolCall{{Index: index, ID: string(b.ID), Name: string(b.Name), Arguments: arguments(b.Input)}}, served
+}
+
+// wholeCalls returns the scope of calls that begin with these arguments: where they are
+// complete, the pieces that follow repeat them.
+func wholeCalls(calls []ToolCall) scope {
+	if len(calls) > 0 && json.Valid([]byte(calls[0].Arguments)) {
+		return wholePart
+	}
+	return piece
 }
 
 // arguments returns the arguments that a call begins with, or "" for an empty object, after

@@ -120,6 +120,22 @@ data: {"type":"message_stop"}
 			finish: "tool_use",
 		},
 		{
+			name: "all of the input in the start of a block, and in deltas",
+			body: `data: {"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a","name":"time","input":{"zone":"x"}}}
+
+data: {"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"zone\":"}}
+
+data: {"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"\"x\"}"}}
+
+data: {"type":"message_delta","delta":{"stop_reason":"tool_use"}}
+
+data: {"type":"message_stop"}
+
+`,
+			calls:  []llm.ToolCall{{Index: 0, ID: "a", Name: "time", Arguments: `{"zone":"x"}`}},
+			finish: "tool_use",
+		},
+		{
 			name: "text in the start of a block, another model for the rest, no message_stop but [DONE]",
 			body: `event: content_block_start
 data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"Hel"}}

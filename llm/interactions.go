@@ -42,8 +42,10 @@ func readGeminiInteractions(typ string, data []byte) (c chunk, err error) {
 		c.err = eventError(data)
 	case "step.start":
 		c.Delta = v.Step.begin(int(v.Index))
+		c.whole = wholeCalls(c.ToolCalls)
 	case "content.start":
 		c.Delta = v.Content.begin(int(v.Index))
+		c.whole = wholeCalls(c.ToolCalls)
 	case "step.delta", "content.delta":
 		c.Delta = v.Delta.delta(int(v.Index))
 	case "interaction.created", "interaction.start":
