@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	maxRaw   = 4 << 10 // bytes of Error.Raw, and of its Message
-	maxWord  = 64      // bytes of its Type, and of its Code
-	maxDepth = 8       // objects and lists around an error or a text
+	maxRaw   = 4 << 10  // bytes of Error.Raw, and of its Message
+	maxWord  = 64       // bytes of its Type, and of its Code
+	maxDepth = 8        // objects and lists around an error or a text
+	maxText  = 64 << 10 // bytes of a text outside of fields, and of a refusal
 )
 
 // An Error is an error that the service reports: in place of a response, as an event, or
@@ -143,12 +144,14 @@ var statuses = map[string]int{
 	"gateway_timeout":     504,
 }
 
-// asError returns err without making a nil pointer a non-nil error.
+// asError returns err without making a nil pointer a non-nil error. It is a copy: streams
+// that share an option can read the same error, and a caller may change it.
 func asError(err *Error) error {
 	if err == nil {
 		return nil
 	}
-	return err
+	e := *err
+	return &e
 }
 
 // newError completes e, which raw has told.
@@ -509,14 +512,17 @@ func eventError(data []byte) *Error {
 	return newError(parseFailure(bytes.TrimSpace(data)).Error, string(data))
 }
 
+// doneLine is a sentinel that has lost the name of its field.
+const doneLine = "[DONE]"
+
 // ignoredError returns the error that text outside any field reports, or nil. Such text is
 // what a server or a proxy has written in place of an event stream, or in the middle of
 // one: a field called error, JSON on one or many lines, HTML, or plain text. A field with
 // another name is not an error, since the standard lets clients ignore it, unless it is a
-// misspelt data or event.
+// misspelt data or event. A sentinel is not one either: it says nothing that events do not.
 func ignoredError(text string) *Error {
 	trimmed := strings.TrimSpace(text)
-	if trimmed == "" {
+	if trimmed == "" || trimmed == doneLine {
 		return nil
 	}
 	switch trimmed[0] {
@@ -524,6 +530,9 @@ func ignoredError(text string) *Error {
 		return documentError(trimmed)
 	case '<':
 		return newError(Error{Message: plainText(trimmed)}, text)
+	}
+	if i := strings.LastIndexByte(text, '\n'); i >= 0 && len(text) >= maxText {
+		text = text[:i+1] // the last line may be cut
 	}
 	rest := text
 	for line := range strings.Lines(text) {
@@ -537,7 +546,7 @@ func ignoredError(text string) *Error {
 			}
 		case isField && isMisspelt(line, name, "data"), isField && isMisspelt(line, name, "event"):
 			return newError(Error{Message: "a line that is not a field because of its case or white space: " + strings.TrimSpace(line)}, text)
-		case isField && isFieldName(name), isKeepAlive(name), name == "":
+		case isField && isFieldName(name), isKeepAlive(name), name == "", name == doneLine:
 		default:
 			return newError(Error{Message: trimmed}, text)
 		}
@@ -546,9 +555,11 @@ func ignoredError(text string) *Error {
 }
 
 // fieldFailure returns the error in the value of a field: JSON, with or without text after
-// it, or text.
+// it, or text. JSON may begin on a later line.
 func fieldFailure(value string) (f failure) {
-	if json.NewDecoder(strings.NewReader(value)).Decode(&f) != nil {
+	first, _, _ := strings.Cut(value, "\n")
+	first = strings.TrimSpace(first)
+	if json.NewDecoder(strings.NewReader(value)).Decode(&f) != nil && first != "" && !strings.EqualFold(first, "none") {
 		f.Error = Error{Message: strings.TrimSpace(value)}
 	}
 	return f

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync/atomic"
 )
 
@@ -156,7 +157,7 @@ const unnumbered = -1
 // before, it was not the end: some proxies send the reason to finish with each chunk that
 // has no text.
 func (c *chunk) continues() bool {
-	return c.state == open && (c.Text != "" && c.whole == piece || c.Reasoning != "" || c.Refusal != "" || len(c.ToolCalls) > 0)
+	return c.state == open && (c.Text != "" && c.whole == piece || strings.TrimSpace(c.Reasoning) != "" || c.Refusal != "" || len(c.ToolCalls) > 0)
 }
 
 // join adds what another part of the same chunk adds.

@@ -172,7 +172,8 @@ type Delta struct {
 }
 
 // A ToolCall is a piece of a call that the model makes. The ID and the Name come once, the
-// Arguments, which are JSON unless the tool takes text, in any number of pieces.
+// Arguments, which are JSON unless the tool takes text, in any number of pieces. Of a call
+// without arguments, some services send an empty object, and some nothing: then they are "".
 type ToolCall struct {
 	Index               int
 	ID, Name, Arguments string
@@ -256,7 +257,7 @@ func (r *reader) deltas(s sse.Source) iter.Seq2[Delta, error] {
 		events := 0
 		for c, err := range sse.DecodeFunc(s, func(data []byte) (chunk, error) { return r.read(s.Type(), data) }) {
 			if c.err != nil {
-				err = &sse.EventError{Event: s.Event(), Err: c.err}
+				err = &sse.EventError{Event: s.Event(), Err: asError(c.err)}
 			}
 			if err != nil {
 				_, canContinue := errors.AsType[*sse.DecodeError](err)
@@ -297,6 +298,7 @@ func (r *reader) text(s sse.Source) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		silent := true
 		var refusal Error
+		var words strings.Builder
 		for d, err := range r.deltas(s) {
 			silent = silent && len(d.ToolCalls) == 0
 			if err != nil || d.Text != "" {
@@ -307,10 +309,13 @@ func (r *reader) text(s sse.Source) iter.Seq2[string, error] {
 				continue
 			}
 			refusal.Type = cmp.Or(d.Finish, refusal.Type)
-			refusal.Message += d.Refusal
+			if words.Len() <= maxText {
+				words.WriteString(d.Refusal)
+			}
 		}
-		if silent && (refusal.Message != "" || isRefusal(refusal.Type)) {
-			refusal.Message = cmp.Or(refusal.Message, "the response has no text")
+		if silent && (words.Len() > 0 || isRefusal(refusal.Type)) {
+			refusal.Type = bound(refusal.Type, maxWord)
+			refusal.Message = cmp.Or(bound(strings.TrimSpace(words.String()), maxText), "the response has no text")
 			yield("", &refusal)
 		}
 	}

@@ -412,6 +412,8 @@ func TestOpenAIChatErrors(t *testing.T) {
 		{"a field", `error: {"code":500,"message":"failed to decode","type":"server_error"}`, "failed to decode"},
 		{"a field of text", `error: failed to decode`, "failed to decode"},
 		{"a field of many lines", "error: {\n  \"message\": \"failed\"\n}", "failed"},
+		{"a field that is empty, then text", "error:\nout of memory", "error:\nout of memory"},
+		{"a field with JSON on the next line", "error:\n{\"message\":\"failed\"}", "failed"},
 		{"a field with an envelope", `error: {"detail":"x","error":{"message":"failed"}}`, "failed"},
 		{"a document", `{"error":{"message":"quota","type":"insufficient_quota"}}`, "quota"},
 		{"a document of many lines", "{\n  \"error\": {\n    \"message\": \"quota\"\n  }\n}", "quota"},
@@ -465,13 +467,71 @@ func TestOpenAIChatDeltasCountEvents(t *testing.T) {
 }
 
 func TestOpenAIChatHarmlessLines(t *testing.T) {
-	for _, line := range []string{"keepalive", "  ", "PING", "x-custom: 1", " : comment", "error: null", "{}", `{"error":null}`, " id: 7"} {
+	cut := strings.Repeat("trace-id: 0123456789\n", 4000) // longer than a text that is kept
+	for _, line := range []string{cut + "x: y", "error:", "error:\nfoo: bar", "error: None", "[DONE]", "x: y\n[DONE]", "keepalive", "  ", "PING", "x-custom: 1", " : comment", "error: null", "{}", `{"error":null}`, " id: 7"} {
 		body := line + "\n\n" + hel + "data: [DONE]\n\n"
 		for _, w := range ways {
 			got := w.read(t, llm.OpenAIChat, strings.NewReader(body))
 			require.NoError(t, got.cause, line)
 			require.Equal(t, "Hel", got.text, line)
 		}
+	}
+}
+
+// A sentinel that has lost the name of its field is not an error, and does not complete a response.
+func TestOpenAIChatBareSentinel(t *testing.T) {
+	for _, w := range ways {
+		got := w.read(t, llm.OpenAIChat, strings.NewReader(hel+"[DONE]\n\n"))
+		require.True(t, isTruncated(got.cause), "%s: %v", w.name, got.cause)
+		require.Equal(t, "truncated", got.err)
+	}
+}
+
+// A usage chunk with a blank thought does not reopen a response that has a finish reason.
+func TestOpenAIChatBlankThought(t *testing.T) {
+	const body = `data: {"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":"stop"}]}
+
+data: {"choices":[{"index":0,"delta":{"reasoning_content":" \n"},"finish_reason":null}],"usage":{"prompt_tokens":1}}
+
+`
+	for _, w := range ways {
+		got := w.read(t, llm.OpenAIChat, strings.NewReader(body))
+		require.NoError(t, got.cause, w.name)
+		require.Equal(t, " \n", got.reasoning)
+	}
+}
+
+func TestOpenAIChatTextOfALongRefusal(t *testing.T) {
+	refuse := func(words string, n int) *llm.Error {
+		body := strings.Repeat(`data: {"choices":[{"index":0,"delta":{"refusal":"`+words+`"}}]}`+"\n\n", n) + "data: [DONE]\n\n"
+		var last error
+		for _, err := range llm.OpenAIChat.Text(parse(body)) {
+			last = err
+		}
+		e, ok := errors.AsType[*llm.Error](last)
+		require.True(t, ok, "%v", last)
+		return e
+	}
+	long := refuse(strings.Repeat("é", 2000), 40)
+	require.LessOrEqual(t, len(long.Message), 64<<10)
+	require.Greater(t, len(long.Message), 60<<10)
+	require.Equal(t, "the response has no text", refuse(" ", 2).Message)
+	require.Equal(t, "No.", refuse(" No. ", 1).Message)
+}
+
+// Streams that share an option do not share an error.
+func TestErrorsAreNotShared(t *testing.T) {
+	opt := llm.OpenAIChat.Option()
+	for range 2 {
+		s, err := sse.FromResponse(newResponse(strings.NewReader(dify(`{"error":{"message":"lost"}}`))), opt)
+		require.NoError(t, err)
+		e, ok := errors.AsType[*llm.Error](join(llm.OpenAIChat.Deltas(s)).cause)
+		require.True(t, ok)
+		require.Equal(t, "lost", e.Message)
+		e.Message = "changed by the caller"
+		e, ok = errors.AsType[*llm.Error](s.Err())
+		require.True(t, ok)
+		e.Message = "changed by the caller"
 	}
 }
 
