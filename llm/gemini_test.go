@@ -56,13 +56,16 @@ data: {"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2}}
 			name: "calls in two chunks",
 			body: `data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"weather","args":{"city":"Rome"}},"thoughtSignature":"c2ln"},{"functionCall":{"id":"b","name":"time"}}]}}]}
 
+data: {"candidates":[{"content":{"parts":[{"functionCall":{"id":"b","name":"time"}}]}}]}
+
 data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"weather","args":{"city":"Oslo"}}},{"functionCall":{}}]},"finishReason":"STOP"}]}
 
 `,
 			calls: []llm.ToolCall{
 				{Index: 0, Name: "weather", Arguments: `{"city":"Rome"}`},
 				{Index: 1, ID: "b", Name: "time"},
-				{Index: 2, Name: "weather", Arguments: `{"city":"Oslo"}`},
+				{Index: 2, ID: "b", Name: "time"},
+				{Index: 3, Name: "weather", Arguments: `{"city":"Oslo"}`},
 			},
 			finish: "STOP",
 		},

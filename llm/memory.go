@@ -14,8 +14,9 @@ type memory struct {
 	said  [3][]byte        // of each kind, the text kept
 	items map[place][]byte // of the text kept, that of items since they were last complete
 	step  int              // how much of the text came before the current step
-	calls []*call
-	next  int // the Index of the next call that has none, or one that another has
+	calls map[callKey]*call
+	taken map[int]bool // the Index of each call
+	next  int          // the Index of the next call that has none, or one that another has
 	usage Usage
 }
 
@@ -33,14 +34,21 @@ const (
 	aRefusal
 )
 
+// A callKey is what a call is found by: its Index in the stream with its ID, or with that of
+// its item, or, for the last call with the Index, with ""; or anyIndex and its ID.
+type callKey struct {
+	index int
+	id    string
+}
+
+const anyIndex = unnumbered - 1
+
 // A call is a tool call as far as it came. Several calls may have the same Index in the
 // stream.
 type call struct {
-	ToolCall        // with the Index that tells it apart, and of the Arguments the first piece
-	wire     int    // the Index in the stream
-	item     string // the ID of its item
-	served   bool   // by the service
-	whole    bool   // it came as a whole: pieces that follow repeat it
+	ToolCall      // with the Index that tells it apart, and of the Arguments the first piece
+	served   bool // by the service
+	whole    bool // it came as a whole: pieces that follow repeat it
 	braces   braces
 }
 
@@ -81,7 +89,7 @@ func (m *memory) reset(step bool) {
 		m.step = 0
 	}
 	m.said[aText] = m.said[aText][:m.step]
-	m.had, m.items, m.calls = nil, nil, nil
+	m.had, m.items, m.calls, m.taken = nil, nil, nil, nil
 }
 
 // add returns what s adds to the texts of a kind: of a text that is whole, what has not come
@@ -154,6 +162,7 @@ func (m *memory) addCalls(c *chunk) (added []ToolCall) {
 	}
 	for _, t := range c.ToolCalls {
 		k := m.call(t, c)
+		m.index(k, t, c)
 		k.served = k.served || c.served
 		if k.ID != "" {
 			t.ID = ""
@@ -179,28 +188,40 @@ func (m *memory) addCalls(c *chunk) (added []ToolCall) {
 
 // knows reports whether one of the calls came before.
 func (m *memory) knows(calls []ToolCall) bool {
-	return slices.ContainsFunc(calls, func(t ToolCall) bool {
-		return t.ID != "" && slices.ContainsFunc(m.calls, func(k *call) bool { return k.ID == t.ID })
-	})
+	return slices.ContainsFunc(calls, func(t ToolCall) bool { return t.ID != "" && m.calls[callKey{anyIndex, t.ID}] != nil })
 }
 
 // call returns the call that t belongs to, which may be new: the one with the same ID, or
 // else the last with the same Index.
 func (m *memory) call(t ToolCall, c *chunk) *call {
-	var last *call
-	for _, k := range slices.Backward(m.calls) {
-		sameIndex := t.Index != unnumbered && k.wire == t.Index
-		switch {
-		case k.ID == t.ID && (c.byID || sameIndex && t.ID != ""), sameIndex && c.itemID != "" && k.item == c.itemID:
+	if k := m.calls[callKey{anyIndex, t.ID}]; k != nil && c.byID {
+		return k
+	}
+	if t.Index == unnumbered {
+		return m.newCall(t)
+	}
+	for _, id := range []string{t.ID, c.itemID} {
+		if k := m.calls[callKey{t.Index, id}]; k != nil && id != "" {
 			return k
-		case sameIndex && last == nil:
-			last = k
 		}
 	}
-	if last != nil && !last.isOther(t, c) {
-		return last
+	if k := m.calls[callKey{t.Index, ""}]; k != nil && !k.isOther(t, c) {
+		return k
 	}
-	return m.newCall(t, c.itemID)
+	return m.newCall(t)
+}
+
+// index lets call find k, to which t belongs.
+func (m *memory) index(k *call, t ToolCall, c *chunk) {
+	if t.ID == "" && t.Name == "" && m.calls[callKey{t.Index, ""}] == k {
+		return // a piece of the last
+	}
+	m.calls[callKey{t.Index, ""}] = k
+	m.calls[callKey{t.Index, t.ID}] = k
+	m.calls[callKey{t.Index, c.itemID}] = k
+	if t.ID != "" || t.Index == unnumbered {
+		m.calls[callKey{anyIndex, t.ID}] = k
+	}
 }
 
 // isOther reports whether t begins another call with the same Index in the stream: some
@@ -217,14 +238,17 @@ func (k *call) isOther(t ToolCall, c *chunk) bool {
 }
 
 // newCall returns a new call, with the Index of t if it has one that no other call has.
-func (m *memory) newCall(t ToolCall, item string) *call {
-	k := &call{wire: t.Index, item: item}
+func (m *memory) newCall(t ToolCall) *call {
+	if m.calls == nil {
+		m.calls, m.taken = make(map[callKey]*call), make(map[int]bool)
+	}
+	k := new(call)
 	k.Index = t.Index
-	if t.Index == unnumbered || slices.ContainsFunc(m.calls, func(k *call) bool { return k.Index == t.Index }) {
+	if t.Index == unnumbered || m.taken[t.Index] {
 		k.Index = m.next
 	}
 	m.next = max(m.next, k.Index+1)
-	m.calls = append(m.calls, k)
+	m.taken[k.Index] = true
 	return k
 }
 
