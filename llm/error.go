@@ -324,11 +324,14 @@ func (w word) isNumber() bool {
 
 // isGood reports whether w is "" or says that all is well.
 func (w word) isGood() bool {
+	if w == "" {
+		return true
+	}
 	if n, err := strconv.Atoi(string(w)); err == nil {
 		return n == 0 || n/100 == 2
 	}
 	switch strings.ToLower(string(w)) {
-	case "", "ok", "success", "none":
+	case "ok", "success", "none":
 		return true
 	}
 	return false

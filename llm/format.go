@@ -252,6 +252,16 @@ func withoutEmptyLists(data []byte) []byte {
 type optional[T any] struct{ value T }
 
 func (o *optional[T]) UnmarshalJSON(b []byte) error {
-	_ = json.Unmarshal(b, &o.value)
+	if string(b) != "null" {
+		_ = json.Unmarshal(b, &o.value)
+	}
 	return nil
+}
+
+// get returns the value, which is zero if o is nil.
+func (o *optional[T]) get() (v T) {
+	if o != nil {
+		v = o.value
+	}
+	return v
 }

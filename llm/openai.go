@@ -32,16 +32,17 @@ func readChat(typ string, data []byte, reasoningApart bool) (c chunk, err error)
 	var v struct {
 		members
 		Choices []openAIChoice
-		Usage   optional[openAIUsage]
-		XGroq   optional[xGroq] `json:"x_groq"`
+		Usage   *optional[openAIUsage]
+		XGroq   *optional[xGroq] `json:"x_groq"`
 	}
 	if c, ok, err := decode(typ, data, &v); !ok {
 		return c, err
 	}
-	if v.XGroq.value.Error.isSet() {
-		v.Error = v.XGroq.value.Error
+	groq := v.XGroq.get()
+	if groq.Error.isSet() {
+		v.Error = groq.Error
 	}
-	usage := v.XGroq.value.Usage.value
+	usage := groq.Usage
 	for i := range v.Choices { // several are 0 in some chunks of GitHub Copilot
 		choice := &v.Choices[i]
 		if choice.Index != 0 {
@@ -50,7 +51,7 @@ func readChat(typ string, data []byte, reasoningApart bool) (c chunk, err error)
 		d, whole := choice.delta()
 		c.Delta.join(d)
 		c.whole = max(c.whole, whole)
-		usage = cmp.Or(choice.Usage.value, usage)
+		usage = cmp.Or(choice.Usage, usage)
 		switch {
 		case choice.Error.isSet():
 			v.Error = choice.Error
@@ -63,7 +64,7 @@ func readChat(typ string, data []byte, reasoningApart bool) (c chunk, err error)
 		c.state = mayEnd
 	}
 	c.err = v.errOf(typ, data, v.Choices != nil)
-	c.Usage = cmp.Or(v.Usage.value, usage).usage(reasoningApart)
+	c.Usage = cmp.Or(v.Usage, usage).get().usage(reasoningApart)
 	return c, nil
 }
 
@@ -74,18 +75,20 @@ type finishReason struct {
 }
 
 func (r *finishReason) UnmarshalJSON(b []byte) error {
-	var w word
-	_ = w.UnmarshalJSON(b) // a JSON value is always a word
-	*r = finishReason{word: string(w)}
-	if b[0] == '{' {
+	switch b[0] {
+	case 'n': // null
+		return nil
+	case '{':
 		var f failure
 		f.decode(b, 0)
-		*r = finishReason{word: cmp.Or(f.Type, string(w)), message: f.Message}
+		*r = finishReason{word: cmp.Or(f.Type, string(b)), message: f.Message}
+		return nil
 	}
+	err := (*word)(&r.word).UnmarshalJSON(b)
 	if r.word == "null" { // DashScope's word for none
 		r.word = ""
 	}
-	return nil
+	return err
 }
 
 // err returns the error of a reason which means that the service has failed: those of
@@ -101,7 +104,7 @@ func (r finishReason) err() Error {
 // An xGroq is what Groq adds to a chunk.
 type xGroq struct {
 	Error failure
-	Usage optional[openAIUsage]
+	Usage *optional[openAIUsage]
 }
 
 type openAIChoice struct {
@@ -111,7 +114,7 @@ type openAIChoice struct {
 	Text         content       // of the legacy Completions
 	FinishReason finishReason  `json:"finish_reason"`
 	Error        failure
-	Usage        optional[openAIUsage] // of Moonshot
+	Usage        *optional[openAIUsage] // of Moonshot
 }
 
 // delta returns what the choice adds. It is whole if it has the text of a message in place
@@ -231,6 +234,9 @@ type openAITokens struct {
 
 // usage returns the counts, or nil if there are none. Some servers send zeros until the end.
 func (u openAIUsage) usage(reasoningApart bool) *Usage {
+	if u == (openAIUsage{}) {
+		return nil
+	}
 	input, output := cmp.Or(u.Prompt, u.Input), cmp.Or(u.Completion, u.Output)
 	reasoning := cmp.Or(u.CompletionDetails.Reasoning, u.OutputDetails.Reasoning, u.Reasoning)
 	if reasoningApart || reasoning > output || reasoning > 0 && u.Total == input+output+reasoning { // xAI

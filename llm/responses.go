@@ -176,7 +176,7 @@ type responsesResponse struct {
 	Error      failure
 	Incomplete optional[struct{ Reason word }] `json:"incomplete_details"`
 	Output     []responsesItem
-	Usage      optional[openAIUsage]
+	Usage      *optional[openAIUsage]
 }
 
 // end adds the response to c, which ends with an event of this kind. The status tells more
@@ -205,5 +205,5 @@ func (r *responsesResponse) end(c *chunk, kind string, failed failure, data []by
 	for n := range r.Output {
 		r.Output[n].addTo(c, n)
 	}
-	c.Usage = r.Usage.value.usage(false)
+	c.Usage = r.Usage.get().usage(false)
 }
