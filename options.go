@@ -96,7 +96,7 @@ func (c *config) validate() error {
 		return c.err
 	}
 	for _, h := range c.headers {
-		if !header.IsToken(h.Key) {
+		if !header.IsName(h.Key) {
 			return fmt.Errorf("sse: WithHeader: %w", header.ErrName)
 		}
 		if !header.IsValue(h.Value) {

@@ -34,6 +34,12 @@ func IsToken(s string) bool {
 	return s != ""
 }
 
+// IsName reports whether s can be the name of a header. For the browser, net/http also takes
+// the options of fetch, such as js.fetch:credentials, for headers.
+func IsName(s string) bool {
+	return IsToken(s) || runtime.GOOS == "js" && strings.HasPrefix(s, "js.fetch:")
+}
+
 // IsValue reports whether a header can carry s: it has no control character but the tab.
 func IsValue(s string) bool {
 	for i := range len(s) {

@@ -47,7 +47,7 @@ func Check(req *http.Request) error {
 
 func checkHeader(h http.Header) error {
 	for key, values := range h {
-		if !header.IsToken(key) {
+		if !header.IsName(key) {
 			return fmt.Errorf("sse: %w", header.ErrName)
 		}
 		if slices.ContainsFunc(values, func(v string) bool { return !header.IsValue(v) }) {
