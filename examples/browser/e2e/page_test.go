@@ -130,6 +130,7 @@ func noPreflight(tab *tab, _ *program) {
 		<-r.Context().Done()
 	}))
 	defer other.Close()
+	defer other.CloseClientConnections() // also those of a test that failed
 	tab.set("url", other.URL)
 	tab.set("method", "GET")
 	tab.set("headers", "")
