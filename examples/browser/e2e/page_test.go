@@ -47,6 +47,7 @@ func requireSequence(t *testing.T, ids []string) {
 
 func disconnect(tab *tab, p *program) {
 	tab.set("body", `{"content":"a b"}`)
+	tab.set("idle", "0")
 	tab.click("connect")
 	requireSequence(tab.t, tab.untilMessages("go-log", 3))
 	requireSequence(tab.t, tab.untilMessages("es-log", 3))
@@ -54,6 +55,7 @@ func disconnect(tab *tab, p *program) {
 	require.Equal(tab.t, "open", tab.text("go-state"))
 	number := get(tab, chromedp.Evaluate[string]("stream"))
 
+	tab.click("silence") // no message ends the read
 	start := time.Now()
 	tab.click("disconnect")
 	p.await(tab.t, `^(stream `+number+`: ended after message \d+: the client has disconnected)$`)
