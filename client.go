@@ -562,13 +562,15 @@ func (c *conn) close() {
 	c.settled = c.settled || c.ctx.Err() == nil
 	b := c.body
 	c.body = nil // also if Close panics
-	if b != nil {
-		c.unhook()
+	if b == nil {
+		c.cancel(nil)
+		return
+	}
+	if c.unhook() && c.ctx.Err() != nil { // the context has just ended: the hook has not run, and will not
+		b.Interrupt()
 	}
 	c.cancel(nil)
-	if b != nil {
-		b.Close()
-	}
+	b.Close()
 }
 
 // isSuccess reports whether the status is one of an event stream, if the type is as well.
