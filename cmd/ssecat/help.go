@@ -47,7 +47,7 @@ Flags of curl. They may follow the URL, -XPOST is -X POST, and -sv is -s -v:
 	-o, --output FILE       in place of standard output; with --state, append to it
 	-i, --include           print status and headers of each response before its events
 	-v, --verbose           tell on standard error what happens
-	-s, --silent            no status line and no error message; -S, --show-error: but the message
+	-s, --silent            no status line, note or error message; -S, --show-error: but the last error
 	-h, --help              print this
 	-N, -L, -f, --compressed and their long names have no effect, but a pasted command may have them
 
@@ -82,7 +82,8 @@ The output, each event at once:
 	-t, --type TYPE         print only events of this type; repeatable
 
 On a terminal, the data follows the type and the ID, if there are any, and a line on standard
-error shows the connection. NO_COLOR=1 turns colors off, and -s the line.
+error shows the connection. NO_COLOR=1 turns colors off, and -s the line. Elsewhere, standard error
+has a line when an outage begins and when its cause changes; -s turns that off too.
 
 Recordings:
 

@@ -410,6 +410,25 @@ func TestBrokenPipe(t *testing.T) {
 	}
 }
 
+// Without a terminal, each cause of an outage is told once.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	scripts := []ssetest.Script{{ssetest.Retry(time.Millisecond), ssetest.Data("a")}}
+	for _, status := range []int{500, 500, 503} {
+		scripts = append(scripts, ssetest.Script{ssetest.Answer(status)})
+	}
+	scripts = append(scripts, ssetest.Script{ssetest.Data("b")}, ssetest.Script{ssetest.Answer(503)}, ssetest.Script{ssetest.Answer(204)})
+	srv := server(t, scripts...)
+	code, stdout, stderr := ssecat(t, "", srv.URL)
+	require.Equal(t, complete, code, stderr)
+	require.Equal(t, "a\nb\n", stdout)
+	down := "ssecat: GET " + srv.URL + ": 503 Service Unavailable; retrying\n"
+	require.Equal(t, "ssecat: GET "+srv.URL+": 500 Internal Server Error; retrying\n"+down+down, stderr)
+	code, _, stderr = ssecat(t, "", "-s", server(t, scripts...).URL)
+	require.Equal(t, complete, code)
+	require.Empty(t, stderr)
+}
+
 // Events are printed when they arrive.
 func TestAtOnce(t *testing.T) {
 	t.Parallel()

@@ -183,6 +183,10 @@ func visible(b []byte) []byte {
 
 // report writes the error that ended the program.
 func report(w io.Writer, err error) {
-	text := strings.TrimPrefix(err.Error(), "sse: ")
-	_, _ = io.WriteString(w, "ssecat: "+string(visible([]byte(text)))+"\n"+details(err))
+	_, _ = io.WriteString(w, "ssecat: "+message(err)+"\n"+details(err))
+}
+
+// message returns the words of err for the user of the program.
+func message(err error) string {
+	return string(visible([]byte(strings.TrimPrefix(err.Error(), "sse: "))))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,6 +27,7 @@ func (c *cat) trace() *sse.Trace {
 		}
 	}}
 	if !c.o.verbose {
+		t.Wait = c.outage()
 		return t
 	}
 	t.Request = func(req *http.Request) {
@@ -49,6 +51,29 @@ func (c *cat) trace() *sse.Trace {
 		c.lines("* ", []string{fmt.Sprintf("waiting %v for retry %d: %s", a.Delay.Round(time.Millisecond), a.Number, shortReason(a.Err))})
 	}
 	return t
+}
+
+// outage returns a hook that tells why there is a retry, once for each cause of an outage.
+// A connection that brought events does not count. On a terminal, the status line tells.
+func (c *cat) outage() func(sse.Attempt) {
+	if c.o.silent || c.screen.errIsTerminal {
+		return nil
+	}
+	var last string
+	return func(a sse.Attempt) {
+		if a.Events > 0 {
+			last = ""
+			return
+		}
+		reason := shortReason(a.Err)
+		if op, ok := errors.AsType[*net.OpError](a.Err); ok {
+			reason = op.Op + ": " + op.Err.Error() // the port of the client differs each time
+		}
+		if a.Err != nil && reason != last {
+			c.screen.note("ssecat: " + message(a.Err) + "; retrying")
+		}
+		last = reason
+	}
 }
 
 // lines writes lines to standard error.
