@@ -8,9 +8,10 @@ Watch a feed. A GET reconnects, and resumes after the last event, until Ctrl-C:
 
 	ssecat https://example.com/feed
 	ssecat --state feed.json --jsonl https://example.com/feed >>feed.jsonl   # resume in the next run
-	ssecat --type price --field bid https://example.com/feed
+	ssecat --type price --template '{{.JSON.bid}}' https://example.com/feed
 
-Read a response. A POST is sent once, and half a response is not a success:
+Read a response. Half a response is not a success. A POST is not repeated once the server may have
+acted on it; after a 429 or a refused connection it is sent again (--retry-max 0: never):
 
 	ssecat --json '{"q":"x"}' https://example.com/search
 	ssecat --json @body.json --done '[DONE]' --jsonl https://example.com/search | jq .data
@@ -56,10 +57,12 @@ The stream:
 	--once                  read one response; the default with --dialect, and unless the method is GET
 	--subscribe             reconnect after every disconnect; the default for GET
 	--last-event-id ID      resume after this event
-	--state FILE            keep the ID of the last printed event in a file, and resume there. If the
-	                        program is killed, no event is lost. None is printed twice if the output is
-	                        a regular file; elsewhere the last one may be
-	--retry-max N           end after N attempts without progress; default: 2, no limit for --subscribe
+	--state FILE            keep the ID of the last event that was printed or filtered out, and resume
+	                        there; use one file for each URL. If it has an ID, --last-event-id is
+	                        ignored. If the program is killed, no event is lost. None is printed twice
+	                        if the output is a regular file; elsewhere the last one may be
+	--retry-max N           end after N attempts without progress: a new event ID, or any event if there
+	                        are no IDs; default: 2, no limit for --subscribe
 	--open-timeout TIME     for the response headers; default: 2m, 10m with --dialect
 	--idle-timeout TIME     for the silence of the server, comments included; default: no limit
 	--done DATA             complete at the event with this data, which is not printed; repeatable
@@ -75,10 +78,12 @@ The output, each event at once:
 	                        the data and a newline; with --dialect the text, as it is
 	--jsonl                 a JSON object on each line: type, id, data, time of arrival
 	--raw                   the bytes as they arrive
-	--template TEXT         a template of Go: .Type .ID .Data .Time .JSON, with --dialect also
-	                        .Delta.Text and .Delta.Reasoning; {{json .JSON.usage}} writes a value as JSON
-	--field PATH            one value of JSON data, without a newline: choices.0.delta.content.
-	                        For more, pipe --jsonl to jq
+	--template TEXT         a template of Go, and a newline after each event: .Type .ID .Data .Time
+	                        .JSON, with --dialect also .Delta.Text and .Delta.Reasoning;
+	                        {{json .JSON.usage}} writes a value as JSON
+	--field PATH            one value of JSON data, without a newline: a.b.1 is the second element of b
+	                        in a. This joins pieces of text, as choices.0.delta.content does. For a
+	                        newline after each value, use --template; for more, pipe --jsonl to jq
 	-t, --type TYPE         print only events of this type; repeatable
 
 On a terminal, the data follows the type and the ID, if there are any, and a line on standard
