@@ -136,6 +136,9 @@ func parse(args []string, stdin io.Reader) (*options, error) {
 			o.method = http.MethodPost
 		}
 	}
+	if err := o.checkTemplate(); err != nil {
+		return nil, err
+	}
 	o.modeSet = once || o.subscribe
 	o.subscribe = o.subscribe || !once && o.method == http.MethodGet && o.dialect == 0
 	return o, nil

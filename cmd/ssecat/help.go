@@ -80,7 +80,8 @@ The output, each event at once:
 	--raw                   the bytes as they arrive
 	--template TEXT         a template of Go, and a newline after each event: .Type .ID .Data .Time
 	                        .JSON, with --dialect also .Delta.Text and .Delta.Reasoning;
-	                        {{json .JSON.usage}} writes a value as JSON
+	                        {{json .JSON.usage}} writes a value as JSON. Events that lack what it
+	                        needs, such as JSON, are skipped with a note
 	--field PATH            one value of JSON data, without a newline: a.b.1 is the second element of b
 	                        in a. This joins pieces of text, as choices.0.delta.content does. For a
 	                        newline after each value, use --template; for more, pipe --jsonl to jq

@@ -226,6 +226,7 @@ func (c *cat) read(stream *sse.Stream) error {
 		deltas = c.o.dialect.Deltas(stream)
 	}
 	var output []byte
+	skipped := 0
 	for delta, err := range deltas {
 		if bad, ok := errors.AsType[*sse.DecodeError](err); ok {
 			c.warn(strings.TrimPrefix(bad.Error(), "sse: "))
@@ -234,8 +235,12 @@ func (c *cat) read(stream *sse.Stream) error {
 		}
 		arrived := c.status.event()
 		event := stream.Event()
-		output, err = c.print.append(output[:0], item{Event: event, Time: arrived, Delta: delta})
-		if err != nil {
+		output, err = c.print.append(output[:0], item{plain{event, arrived}, delta})
+		if skip, ok := err.(skipError); ok {
+			if skipped++; skipped == 1 {
+				c.warn("--template skips events that lack what it needs; the first: " + message(skip))
+			}
+		} else if err != nil {
 			return err
 		}
 		if err := c.write(c.print.name(event), output, stream.LastEventID()); err != nil {

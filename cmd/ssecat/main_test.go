@@ -94,6 +94,10 @@ func TestOutput(t *testing.T) {
 		"a function": {
 			stream: news, args: []string{"--template", "{{json .JSON.tags}}", "-t", "price"}, want: "[\"a\",\"b\"]\n",
 		},
+		"not JSON": {
+			stream: news + "data: {\"bid\":2}\n\n", args: []string{"--template", "{{.JSON.bid}}"}, want: "1.50\n2\n",
+			stderr: "ssecat: note: --template skips events that lack what it needs; the first: <.JSON.bid>: nil pointer evaluating interface {}.bid\n",
+		},
 		"until":   {stream: news + "data: more\n\n", args: []string{"--until", "end", "-t", "end"}, want: "bye\n"},
 		"done":    {stream: news, args: []string{"--done", "two\nlines"}, want: "{\"bid\":1.50,\"tags\":[\"a\",\"b\"]}\n"},
 		"field":   {stream: chat, args: []string{"--field", "choices.0.delta.content"}, want: "Hello"},
@@ -205,7 +209,7 @@ func TestExitStatus(t *testing.T) {
 		"refused":           {"", []string{"--once", closed.URL, "--retry-max", "0"}, noResponse, "", "refused"},
 		"unknown flag":      {"whole", []string{"--nonsense"}, usage, "", "ssecat: there is no flag --nonsense; see ssecat --help\n"},
 		"no directory":      {"whole", []string{"-o", filepath.Join(t.TempDir(), "none", "file")}, notWritten, "", "none"},
-		"broken template":   {"whole", []string{"--template", "{{.None}}"}, failed, "", "--template"},
+		"wrong template":    {"whole", []string{"--template", "{{.None}}"}, usage, "", "--template: there is no field None in .None"},
 		"silent":            {"missing", []string{"-s"}, refused, "", ""},
 		"silent, but error": {"missing", []string{"-sS"}, refused, "", "404 Not Found"},
 	} {
@@ -481,6 +485,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"x", "--dialect", "openai", "--done", "x"}, "--dialect knows"},
 		{[]string{"x", "--serve", "localhost:0"}, "--serve needs --replay"},
 		{[]string{"x", "--template", "{{"}, "--template: template"},
+		{[]string{"x", "--template", "{{.Delta.Text}}"}, "--template: .Delta needs --dialect"},
+		{[]string{"x", "--template", "{{.Delta.Nope}}", "--dialect", "openai"}, "--template: there is no field Nope in .Delta.Nope"},
 		{[]string{"x", "-x", ":"}, "-x: the URL is invalid"},
 		{[]string{"x", "-d", "@/does/not/exist"}, "-d: open"},
 	} {

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -12,15 +15,20 @@ import (
 	"github.com/fetchsse/sse/llm"
 )
 
-// An item is what there is to print of an event. It is also the data of --template.
+// An item is what there is to print of an event. It is also the data of --template, and
+// without --dialect only its plain part is.
 type item struct {
-	sse.Event
-	Time  time.Time // of arrival
+	plain
 	Delta llm.Delta // with --dialect
 }
 
+type plain struct {
+	sse.Event
+	Time time.Time // of arrival
+}
+
 // JSON returns the data as a JSON value, or nil if it is not one.
-func (i item) JSON() any {
+func (i plain) JSON() any {
 	d := json.NewDecoder(strings.NewReader(i.Data))
 	d.UseNumber() // prints numbers as they came
 	var v any
@@ -68,18 +76,57 @@ func (p *printer) format(b []byte, i item) ([]byte, error) {
 		}{i.Type, i.ID, i.Data, i.Time})
 		return append(append(b, line...), '\n'), err
 	case p.o.template != nil:
-		var out bytes.Buffer
-		err := p.o.template.Execute(&out, i)
+		text, err := p.o.execute(i)
 		if err != nil {
-			err = fmt.Errorf("--template: %w", err)
+			return b, err
 		}
-		return append(append(b, out.Bytes()...), '\n'), err
+		return append(append(b, text...), '\n'), nil
 	case p.o.field != nil:
 		return appendValue(b, find(i.JSON(), p.o.field)), nil
 	case p.o.dialect != 0:
 		return append(b, i.Delta.Text...), nil
 	}
 	return append(append(b, i.Data...), '\n'), nil
+}
+
+// A skipError tells that an event does not have what --template needs.
+type skipError struct{ error }
+
+// wrongField matches what package template says of a field that no event can have.
+var wrongField = regexp.MustCompile(`at <(.*)>: can't evaluate field (\w+) in type \*?(main|sse|llm|time)\.`)
+
+// execute returns the output of the template. A skipError is due to the event.
+func (o *options) execute(i item) ([]byte, error) {
+	var data any = i
+	if o.dialect == 0 {
+		data = i.plain
+	}
+	var out bytes.Buffer
+	err := o.template.Execute(&out, data)
+	if err == nil {
+		return out.Bytes(), nil
+	}
+	switch match := wrongField.FindStringSubmatch(err.Error()); {
+	case match == nil:
+		_, reason, _ := strings.Cut(err.Error(), " at ")
+		return nil, skipError{errors.New(cmp.Or(reason, err.Error()))}
+	case match[2] == "Delta":
+		return nil, errors.New("--template: .Delta needs --dialect")
+	default:
+		return nil, fmt.Errorf("--template: there is no field %s in %s", match[2], match[1])
+	}
+}
+
+// checkTemplate executes the template for an event, which finds a wrong field.
+func (o *options) checkTemplate() error {
+	if o.template == nil {
+		return nil
+	}
+	_, err := o.execute(item{plain: plain{sse.Event{Type: "message", ID: "1", Data: "{}"}, now()}})
+	if _, ok := err.(skipError); ok {
+		return nil
+	}
+	return err
 }
 
 // name returns the type and the ID of an event, for the data on a terminal, where a person
