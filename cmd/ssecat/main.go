@@ -251,9 +251,11 @@ func (c *cat) read(stream *sse.Stream) error {
 		c.warn(note)
 	}
 	if c.state != nil { // the last block may have had an ID and no event
-		return asWriteError(c.state.save(stream.LastEventID()))
+		if err := c.state.save(stream.LastEventID()); err != nil {
+			return writeError{err}
+		}
 	}
-	return nil
+	return c.print.check()
 }
 
 // warn tells what is not an error.

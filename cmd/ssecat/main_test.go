@@ -180,6 +180,7 @@ func TestExitStatus(t *testing.T) {
 		"missing": {ssetest.Answer(404, "Content-Type", "text/plain", "Content-Length", "9"), ssetest.Raw("not \x1bhere")},
 		"json":    {ssetest.Answer(200, "Content-Type", "application/json"), ssetest.Raw(`{"error":"no stream"}`)},
 		"error":   {ssetest.Send(sse.Event{Type: "error", Data: "overloaded"})},
+		"other":   {ssetest.Data(`{"a":1}`, `{"b":2}`, "[DONE]")},
 		"plain":   {ssetest.Answer(200, "Content-Type", "text/plain"), ssetest.Raw("data: a\n\n")},
 	}
 	for name, c := range map[string]struct {
@@ -202,6 +203,7 @@ func TestExitStatus(t *testing.T) {
 		"not a stream":      {"json", nil, refused, "", `{"error":"no stream"}`},
 		"an error event":    {"error", []string{"--error", "error"}, eventError, "", "error event: overloaded"},
 		"dialect error":     {"error", []string{"--dialect", "anthropic"}, eventError, "", "overloaded"},
+		"another dialect":   {"other", []string{"--dialect", "responses"}, failed, "", "ssecat: 2 events, none in the format of this dialect; --jsonl shows them\n"},
 		"max time":          {"stall", []string{"-m", "0.5"}, timedOut, "a\n", "--max-time"},
 		"idle":              {"stall", []string{"--idle-timeout", "100ms", "--once"}, timedOut, "a\n", "waiting for a byte"},
 		"open":              {"silent", []string{"--open-timeout", "0.1", "--retry-max", "0"}, timedOut, "", "response headers"},

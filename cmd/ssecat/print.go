@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -44,10 +45,14 @@ type printer struct {
 
 	events, printed int       // that had the type, and that had output
 	delta           llm.Delta // the joined deltas, without the text
+	seen            int       // all events
+	known           bool      // one of them had something of the dialect
 }
 
 // append appends the output of an event to b.
 func (p *printer) append(b []byte, i item) ([]byte, error) {
+	p.seen++
+	p.known = p.known || !reflect.DeepEqual(i.Delta, llm.Delta{})
 	p.delta.Refusal += i.Delta.Refusal
 	p.delta.Reset = p.delta.Reset || i.Delta.Reset
 	if i.Delta.Finish != "" {
@@ -172,6 +177,15 @@ func appendValue(b []byte, v any) []byte {
 	return append(b, text...)
 }
 
+// check returns an error if the text of a dialect was wanted of events that are not of it.
+func (p *printer) check() error {
+	isText := !p.o.jsonl && !p.o.raw && p.o.template == nil && p.o.field == nil
+	if p.o.dialect == 0 || !isText || p.seen == 0 || p.known {
+		return nil
+	}
+	return fmt.Errorf("%s, none in the format of this dialect; --jsonl shows them", count(p.seen, "event", "events"))
+}
+
 // notes returns what a person should know after a complete stream.
 func (p *printer) notes() (notes []string) {
 	if p.delta.Refusal != "" {
@@ -187,7 +201,7 @@ func (p *printer) notes() (notes []string) {
 	case p.o.jsonl, p.o.template != nil:
 	case p.o.field != nil:
 		notes = append(notes, fmt.Sprintf("none of %d events has --field %s", p.events, strings.Join(p.o.field, ".")))
-	case p.o.dialect != 0 && p.delta.Refusal == "":
+	case p.o.dialect != 0 && p.delta.Refusal == "" && p.known:
 		notes = append(notes, fmt.Sprintf("the response has no text (it ended for %q); --jsonl shows its events", p.delta.Finish))
 	}
 	return notes
