@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"time"
 
 	"github.com/fetchsse/sse"
@@ -229,7 +228,7 @@ func (c *cat) read(stream *sse.Stream) error {
 	skipped := 0
 	for delta, err := range deltas {
 		if bad, ok := errors.AsType[*sse.DecodeError](err); ok {
-			c.warn(strings.TrimPrefix(bad.Error(), "sse: "))
+			c.warn(words(bad))
 		} else if err != nil {
 			return err
 		}

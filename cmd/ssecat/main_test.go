@@ -201,6 +201,7 @@ func TestExitStatus(t *testing.T) {
 		"dialect cut":       {"cut", []string{"--once", "--dialect", "openai", "--jsonl"}, truncated, "", ""},
 		"HTTP error":        {"missing", nil, refused, "", "404 Not Found\nnot \uFFFDhere\n"},
 		"not a stream":      {"json", nil, refused, "", `{"error":"no stream"}`},
+		"another type":      {"plain", nil, refused, "", "the body begins like an event stream, which --any-type accepts\n"},
 		"an error event":    {"error", []string{"--error", "error"}, eventError, "", "error event: overloaded"},
 		"dialect error":     {"error", []string{"--dialect", "anthropic"}, eventError, "", "overloaded"},
 		"another dialect":   {"other", []string{"--dialect", "responses"}, failed, "", "ssecat: 2 events, none in the format of this dialect; --jsonl shows them\n"},
@@ -515,4 +516,14 @@ func TestExitStatusOfErrors(t *testing.T) {
 	} {
 		require.Equal(t, want, exitStatus(t.Context(), err))
 	}
+}
+
+// Messages do not name the options of package sse.
+func TestMessage(t *testing.T) {
+	t.Parallel()
+	p := sse.NewParser(strings.NewReader("data: long\n\n"), sse.WithMaxEventSize(4))
+	for p.Next() {
+	}
+	require.ErrorIs(t, p.Err(), sse.ErrEventTooLarge)
+	require.NotContains(t, message(p.Err()), "With")
 }

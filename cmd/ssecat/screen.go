@@ -187,6 +187,12 @@ func report(w io.Writer, err error) {
 }
 
 // message returns the words of err for the user of the program.
-func message(err error) string {
-	return string(visible([]byte(strings.TrimPrefix(err.Error(), "sse: "))))
-}
+func message(err error) string { return string(visible([]byte(words(err)))) }
+
+// words returns the message of err with flags in place of options of package sse.
+func words(err error) string { return toFlags.Replace(strings.TrimPrefix(err.Error(), "sse: ")) }
+
+var toFlags = strings.NewReplacer(
+	"; see WithMaxEventSize", "",
+	"which WithResponseCheck can accept", "which --any-type accepts",
+)

@@ -87,13 +87,13 @@ func shortReason(err error) string {
 	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
 		return strconv.Itoa(refusal.StatusCode) + " " + http.StatusText(refusal.StatusCode)
 	}
-	text := err.Error()
+	text := words(err)
 	if _, after, ok := strings.Cut(text, "://"); ok { // the request is known
 		if _, reason, ok := strings.Cut(after, ": "); ok {
 			return reason
 		}
 	}
-	return strings.TrimPrefix(text, "sse: ")
+	return text
 }
 
 // show shows the status line until stop is called.

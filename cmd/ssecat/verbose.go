@@ -45,7 +45,7 @@ func (c *cat) trace() *sse.Trace {
 			c.lines("* ", []string{"the response ended"})
 			return
 		}
-		c.lines("* ", []string{strings.TrimPrefix(err.Error(), "sse: ")})
+		c.lines("* ", []string{words(err)})
 	}
 	t.Wait = func(a sse.Attempt) {
 		c.lines("* ", []string{fmt.Sprintf("waiting %v for retry %d: %s", a.Delay.Round(time.Millisecond), a.Number, shortReason(a.Err))})
