@@ -104,6 +104,8 @@ func parse(args []string, stdin io.Reader) (*options, error) {
 		}
 	}
 	switch {
+	case o.serve != "" && o.replay == "":
+		return nil, errors.New("--serve needs --replay")
 	case len(operands) == 0 && o.replay == "":
 		return nil, errors.New("give the URL")
 	case len(operands) > 1 || len(operands) == 1 && o.replay != "":
@@ -116,8 +118,6 @@ func parse(args []string, stdin io.Reader) (*options, error) {
 		return nil, errors.New("--raw prints bytes and not events: --state and --type need another format")
 	case o.dialect != 0 && len(o.done) > 0:
 		return nil, errors.New("--done: the --dialect knows how its responses end")
-	case o.serve != "" && o.replay == "":
-		return nil, errors.New("--serve needs --replay")
 	case o.http1 && o.http2:
 		return nil, errors.New("give --http1.1 or --http2")
 	}
@@ -126,8 +126,12 @@ func parse(args []string, stdin io.Reader) (*options, error) {
 		if !strings.Contains(address, "://") {
 			address = "http://" + address
 		}
-		if o.url, err = url.Parse(address); err != nil || o.url.Hostname() == "" || o.url.Scheme != "http" && o.url.Scheme != "https" {
+		o.url, err = url.Parse(address)
+		switch {
+		case err != nil || o.url.Hostname() == "":
 			return nil, errors.New("the URL is invalid")
+		case o.url.Scheme != "http" && o.url.Scheme != "https":
+			return nil, errors.New("use http:// or https://")
 		}
 	}
 	if o.method == "" {
