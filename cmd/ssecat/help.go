@@ -102,13 +102,15 @@ Recordings:
 Exit status:
 
 	0    complete: the response has ended, the completion event came, or the server ended the feed
-	1    another failure
-	2    wrong command line
+	1    another failure, such as no event in the format of --dialect
+	2    wrong command line, or a file that it names cannot be read
 	7    no response: unknown host, refused connection, untrusted certificate, lost connection
 	10   the server reported an error in the stream
 	18   truncated: the response ended or broke before it was complete
 	22   the response is not an event stream, but an HTTP error or another type
-	23   the output, the state or the recording could not be written; also if the reader of a pipe ended
+	23   the output, the state or the recording could not be written, or the state could not be read;
+	     also if the reader of a pipe ended
 	28   a timeout: --max-time, --open-timeout or --idle-timeout
 	130  interrupted by Ctrl-C
+	143  ended by SIGTERM, as shells report it
 `

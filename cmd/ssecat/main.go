@@ -69,6 +69,11 @@ type writeError struct{ error }
 
 func (e writeError) Unwrap() error { return e.error }
 
+// A usageError is the failure to read a file that the command line names.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
 // asWriteError returns err as a writeError, or nil.
 func asWriteError(err error) error {
 	if err == nil {
@@ -88,6 +93,7 @@ func exitStatus(ctx context.Context, err error) int {
 		return false
 	}
 	_, isWrite := errors.AsType[writeError](err)
+	_, isUsage := errors.AsType[usageError](err)
 	_, isEvent := errors.AsType[*sse.EventError](err)
 	_, isRefusal := errors.AsType[*sse.ResponseError](err)
 	_, isTruncated := errors.AsType[*sse.TruncatedError](err)
@@ -97,6 +103,8 @@ func exitStatus(ctx context.Context, err error) int {
 		return complete
 	case isWrite:
 		return notWritten
+	case isUsage:
+		return usage
 	case ctx.Err() != nil:
 		return interrupted
 	case is(errMaxTime, sse.ErrOpenTimeout, sse.ErrIdleTimeout, sse.ErrEventTimeout):

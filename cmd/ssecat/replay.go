@@ -31,7 +31,7 @@ type player struct {
 func openRecording(path string) (*player, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, usageError{fmt.Errorf("--replay: %w", err)}
 	}
 	defer file.Close()
 	lines := bufio.NewReader(file)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -49,11 +50,11 @@ func (o *options) transport() (*http.Transport, error) {
 	if o.cacert != "" {
 		pem, err := os.ReadFile(o.cacert)
 		if err != nil {
-			return nil, err
+			return nil, usageError{fmt.Errorf("--cacert: %w", err)}
 		}
 		t.TLSClientConfig.RootCAs = x509.NewCertPool()
 		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("--cacert: the file has no PEM certificate")
+			return nil, usageError{errors.New("--cacert: the file has no PEM certificate")}
 		}
 	}
 	if o.proxy != nil {

@@ -56,7 +56,7 @@ func openState(path string, out *os.File) (*state, error) {
 		err = json.Unmarshal(text, &s.place)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--state %s: %w", path, err)
+		return nil, fmt.Errorf("--state: %s could not be read: %w", path, err)
 	}
 	if s.Next == nil {
 		return s, nil

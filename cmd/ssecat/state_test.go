@@ -181,5 +181,5 @@ func TestBrokenState(t *testing.T) {
 	path := file(t, "{")
 	code, _, stderr := ssecat(t, "", "--state", path, "http://localhost:1")
 	require.Equal(t, notWritten, code)
-	require.Contains(t, stderr, path)
+	require.Contains(t, stderr, "--state: "+path+" could not be read: ")
 }
