@@ -263,8 +263,8 @@ func TestDetachedStopsWaitingForAStuckRead(t *testing.T) {
 		_, err := d.Read(make([]byte, 1))
 		require.Equal(t, errInterrupted, err)
 		require.Equal(t, time.Second, time.Since(start))
+		synctest.Wait() // the Read may see the end of the context before the hook does
 		require.False(t, unhook())
-		synctest.Wait()
 		require.EqualValues(t, 1, src.closed.Load(), "beside the Read, which nothing else can end")
 		_, err = d.Read(make([]byte, 1))
 		require.Equal(t, errInterrupted, err)
