@@ -222,7 +222,7 @@ var (
 	errReconnect = errors.New("sse: Reconnect was called")
 )
 
-// What io.EOF means where it would be the whole reason in a message.
+// These stand for io.EOF where it would be the whole reason in a message.
 var (
 	errNoHeaders  = fmt.Errorf("the connection ended before the response headers: %w", io.EOF)
 	errNoProgress = fmt.Errorf("the response ended without progress: %w", io.EOF)
@@ -302,10 +302,9 @@ func (c *conn) do(req *http.Request, id string) *outcome {
 	resp, err := trip.Do(req, c.cancel)
 	c.pooled = trip.Pooled()
 	c.stopTimer()
-	c.settled = context.Cause(c.ctx) == roundtrip.ErrNoConnLasts
 	var o *outcome
 	switch {
-	case c.cause() != nil:
+	case c.ctx.Err() != nil && err != roundtrip.ErrNoConnLasts: // which ends the context itself
 		if resp != nil {
 			resp.Body.Close()
 		}

@@ -1302,8 +1302,8 @@ func TestNoSecrets(t *testing.T) {
 	}
 }
 
-// What the caller's own functions say is shown as it is in the error, and not in the log,
-// where it may repeat what was sent.
+// The error shows the words of the caller's own functions as they are. The log does not,
+// since they may repeat what was sent.
 func TestWordsOfTheCaller(t *testing.T) {
 	const words = `key=secret "secret" http://auth.test/?client_secret=secret`
 	secret := errors.New(words)

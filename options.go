@@ -11,6 +11,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/fetchsse/sse/internal/bridge"
 	"github.com/fetchsse/sse/internal/header"
 	"github.com/fetchsse/sse/internal/redact"
 )
@@ -348,6 +349,17 @@ func WithTrace(t *Trace) Option {
 // logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) { c.logger = l }
+}
+
+// The options and sources of package bridge, for package llm.
+func init() {
+	option := func(o Option) any { return o }
+	bridge.Fail = func(err error) any { return option(func(c *config) { c.err = err }) }
+	bridge.OpenTimeout = func(d time.Duration) any { return option(func(c *config) { c.openDefault = d }) }
+	bridge.Refusal = func(read func(int, []byte) error) any { return option(func(c *config) { c.readRefusal = read }) }
+	bridge.Reopen = func(f any) any { return option(func(c *config) { c.reopen = append(c.reopen, f.(func(Event) bool)) }) }
+	bridge.Watch = func(source any, w bridge.Watcher) { source.(Source).watch(w) }
+	bridge.Ended = func(source any) bridge.End { return source.(Source).ending() }
 }
 
 // A Trace is a set of hooks, each of which may be nil. The goroutine that reads the stream

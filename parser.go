@@ -956,17 +956,6 @@ func iterate[T any](s Source, value func() (T, error)) iter.Seq2[T, error] {
 	}
 }
 
-// For package llm.
-func init() {
-	option := func(o Option) any { return o }
-	bridge.Fail = func(err error) any { return option(func(c *config) { c.err = err }) }
-	bridge.OpenTimeout = func(d time.Duration) any { return option(func(c *config) { c.openDefault = d }) }
-	bridge.Refusal = func(read func(int, []byte) error) any { return option(func(c *config) { c.readRefusal = read }) }
-	bridge.Reopen = func(f any) any { return option(func(c *config) { c.reopen = append(c.reopen, f.(func(Event) bool)) }) }
-	bridge.Watch = func(source any, w bridge.Watcher) { source.(Source).watch(w) }
-	bridge.Ended = func(source any) bridge.End { return source.(Source).ending() }
-}
-
 // tell adds functions that get the text outside any field.
 func (p *Parser) tell(functions ...func(string) error) {
 	if len(functions) > 0 {

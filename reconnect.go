@@ -81,6 +81,9 @@ type outcome struct {
 	again       bool   // there is another attempt
 	progress    bool   // the connection made progress
 	events      int    // dispatched by it
+	place       string // the last event ID that it sent
+	bytes       bool   // it brought some
+	lasted      time.Duration
 	lastEventID string
 	retry       time.Duration // the reconnection time,
 	hasRetry    bool          // if the server has set one
@@ -272,6 +275,18 @@ func (r *retrier) decide(o *outcome) (again bool, err error) {
 	r.retries++
 	r.next = a
 	return true, nil
+}
+
+// madeProgress reports whether the connection that ended has moved the place in the stream
+// or shown that the server is well: a quiet feed, or one that directs polling by the retry
+// that it has set.
+func (o *outcome) madeProgress(retrySet bool) bool {
+	moved := o.events > 0 && (o.lastEventID == "" || o.lastEventID != o.place)
+	quiet := o.bytes && o.lasted >= quietProgress
+	cut, ok := o.err.(*TruncatedError)
+	clean := o.err == nil || ok && cut.Clean && cut.Partial == Event{}
+	polling := retrySet && clean && o.events == 0
+	return moved || quiet || polling
 }
 
 // countProgress starts the count of retries again after progress, or if Reconnect asks for

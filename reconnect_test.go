@@ -27,7 +27,7 @@ import (
 	. "github.com/fetchsse/sse/ssetest" //nolint:revive // steps read as a script without the package name
 )
 
-// What the error of a first attempt tells about another one.
+// The error of a first attempt tells whether it was sent, and whether another may succeed.
 func TestNotSentAndRetryable(t *testing.T) {
 	failure := func(err error) sse.Option { return sse.WithEventError(func(sse.Event) error { return err }) }
 	fails := func(err error) func(int) error { return func(int) error { return err } }
@@ -286,8 +286,8 @@ func TestErrorsDoNotChange(t *testing.T) {
 	})
 }
 
-// The functions of the caller may make calls of their own. What these return tells nothing
-// about the call around them.
+// The functions of the caller may make calls of their own, whose errors tell nothing about
+// the call around them.
 func TestErrorOfACallWithinACall(t *testing.T) {
 	_, mistake := sse.Fetch(nil)
 	require.True(t, sse.NotSent(mistake))

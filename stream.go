@@ -261,7 +261,7 @@ func (s *Stream) deliver() bool {
 
 // judge shows the event to the functions of the caller. It returns the outcome if one of
 // them ends the stream there. An event that completes the stream is delivered first, unless
-// it was dropped for want of data.
+// it was dropped because it has no data.
 func (s *Stream) judge() *outcome {
 	var e Event
 	if typ := s.parser.dropped; typ != "" {
@@ -327,14 +327,16 @@ func (s *Stream) disconnect() *outcome {
 		return &outcome{kind: done}
 	}
 	r := s.parser.remainder()
+	isDone := r.hasData && r.whole && s.isDone([]byte(r.event.Data)) || texts.isDone(&r)
+	isClean := cause == nil && r.err == io.EOF && !r.pending
 	switch {
-	case (r.hasData && r.whole && s.isDone([]byte(r.event.Data)) || texts.isDone(&r)) && cause != errReconnect:
+	case isDone && cause != errReconnect:
 		return &outcome{kind: done} // its blank line is missing
 	case cause == errTimeout || (cause == errReconnect && s.retrier.subscribe):
 		return c.canceled() // a Fetch needs the TruncatedError in case there is no rest
-	case cause == nil && r.err == io.EOF && !r.pending && s.mayEnd && !r.foreign:
+	case isClean && s.mayEnd && !r.foreign:
 		return &outcome{kind: done}
-	case cause == nil && r.err == io.EOF && !r.pending && !s.cfg.completes() && (!r.foreign || c.events > 0):
+	case isClean && !s.cfg.completes() && (!r.foreign || c.events > 0):
 		return &outcome{kind: bodyEnded}
 	}
 	o := &outcome{kind: bodyCut, err: s.truncation(r, cause)}
@@ -412,7 +414,8 @@ func (s *Stream) decide() {
 	c.close()
 	if o.opened && !o.reported {
 		o.reported = true
-		o.events, o.progress = c.events, s.madeProgress(o)
+		o.events, o.place, o.bytes, o.lasted = c.events, c.place, c.bytes, time.Since(c.opened)
+		o.progress = o.madeProgress(s.parser.retrySet)
 		s.parser.release() // a wait needs no buffer
 		s.cfg.trace.disconnect(o.err)
 		s.cfg.log(c.parent, slog.LevelInfo, "sse: disconnected", c.name, o.err, slog.Int("events", c.events))
@@ -438,18 +441,6 @@ func (s *Stream) decide() {
 	s.newAttempt(c.name)
 	s.conn.ownConn, s.conn.pooled = c.isGivenUp() || c.ownConn && !o.opened, c.pooled
 	s.state, s.outcome = connecting, nil
-}
-
-// madeProgress reports whether the connection that ended has moved the place in the stream
-// or shown that the server is well: a quiet feed, or one that directs polling by retry.
-func (s *Stream) madeProgress(o *outcome) bool {
-	c := s.conn
-	moved := c.events > 0 && (o.lastEventID == "" || o.lastEventID != c.place)
-	quiet := c.bytes && time.Since(c.opened) >= quietProgress
-	cut, ok := o.err.(*TruncatedError)
-	clean := o.err == nil || ok && cut.Clean && cut.Partial == Event{}
-	polling := s.parser.retrySet && clean && c.events == 0
-	return moved || quiet || polling
 }
 
 // interrupt ends the stream for its interruption.

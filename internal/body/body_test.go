@@ -43,8 +43,8 @@ func TestInterruptibleKeepsBodiesInMemory(t *testing.T) {
 	}
 }
 
-// The end of the context ends a Read. What the Read of the body still writes does not get
-// into the buffer of the caller.
+// The end of the context ends a Read. The Read of the body may still write, but not into the
+// buffer of the caller.
 func TestInterruptibleStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -56,7 +56,7 @@ func TestTransportHidesQuotations(t *testing.T) {
 	require.LessOrEqual(t, len(Transport(errors.New("malformed HTTP response"+strings.Repeat("x", 10_000))).Error()), maxText+len("..."))
 }
 
-// What a function of the caller says is shown as it is.
+// The words of a function of the caller are shown as they are.
 func TestTransportKeepsOtherWords(t *testing.T) {
 	for _, err := range []error{
 		errors.New(`no credentials for profile "prod": run "vault login"`),

@@ -84,7 +84,7 @@ func (t *Trip) OwnConnection(pooled bool) {
 // Do sends req and follows redirects as the client does. Its Timeout is not applied,
 // since it would include the body. Headers that may be secret do not follow a redirect
 // to another origin. The error is without the *url.Error around it, which shows the query,
-// and what net/http says in it is redacted. What other functions of the caller say is not.
+// and the words of net/http in it are redacted. Those of the caller's functions are not.
 //
 // It calls cancel with [ErrNoConnLasts] to end the request if net/http sends it over one
 // connection after the other. cancel must end its context.

@@ -14,8 +14,8 @@ type Limit struct {
 }
 
 // A timer that fires later than lateness has found the process stopped, as by SIGSTOP, or
-// the machine overloaded. What has arrived meanwhile still waits in the socket, so that it
-// gets the grace to be read.
+// the machine overloaded. The bytes that have arrived meanwhile wait in the socket, and the
+// grace is the time to read them.
 const (
 	lateness = 10 * time.Millisecond
 	grace    = 100 * time.Millisecond

@@ -85,8 +85,8 @@ func TestResetRestartsTheEventLimit(t *testing.T) {
 	})
 }
 
-// A process that was stopped and continues finds its timers late. What has arrived
-// meanwhile can still be read, once.
+// A process that was stopped and continues finds its timers late. It can still read once
+// the bytes that have arrived meanwhile.
 func TestLateTimerGivesTimeToRead(t *testing.T) {
 	in(t, time.Second, 0, func(t *testing.T, w *Watchdog, elapsed func() time.Duration) {
 		w.Begin()
