@@ -452,23 +452,15 @@ func (c *conn) Read(b []byte) (int, error) {
 	if c.ctx.Err() != nil { // also if the reads never wait, whatever the body does
 		return 0, errCanceled
 	}
-	return c.endRead(c.src.Read(b))
+	n, err := c.src.Read(b)
+	c.reads.End()
+	c.bytes = c.bytes || n > 0
+	return n, err
 }
 
 // errCanceled ends the reading of an attempt whose context has ended. Its cause is the
 // reason; it may be io.EOF, which a parser must not see.
 var errCanceled = errors.New("sse: the attempt was canceled")
-
-// endRead is the part of Read after reading. As a part of Read itself, its variables would
-// be on the stack of each waiting stream, where a few bytes decide whether the runtime can
-// halve the stack.
-//
-//go:noinline
-func (c *conn) endRead(n int, err error) (int, error) {
-	c.reads.End()
-	c.bytes = c.bytes || n > 0
-	return n, err
-}
 
 // cause returns the cause of the end of the attempt's context, or nil if that did not end
 // the attempt.
