@@ -2,8 +2,6 @@ package llm_test
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -552,38 +550,9 @@ func TestOpenAIChatTextOfCalls(t *testing.T) {
 	require.EqualError(t, last, "llm: content_filter: the response has no text")
 }
 
-// recorded returns a stream that was recorded, and skips the test if there are none.
-func recorded(t *testing.T, name string) string {
-	t.Helper()
-	const dir = "../../shared/streams"
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		t.Skip("there are no recorded streams: ", err)
-	}
-	body, err := os.ReadFile(filepath.Join(dir, name+".sse"))
-	require.NoError(t, err)
-	return string(body)
-}
-
-// read reads a recorded stream in every way, and its first half.
-func read(t *testing.T, d llm.Dialect, name string) result {
-	t.Helper()
-	body := recorded(t, name)
-	first := ways[0].read(t, d, strings.NewReader(body))
-	for _, w := range ways[1:] {
-		got := w.read(t, d, strings.NewReader(body))
-		require.Equal(t, first.stream, got.stream, w.name)
-	}
-	for _, w := range ways[:4] {
-		half := w.read(t, d, strings.NewReader(body[:len(body)/2]))
-		require.True(t, isTruncated(half.cause), "%s: %v", w.name, half.cause)
-		require.True(t, strings.HasPrefix(first.text, half.text))
-	}
-	return first
-}
-
 func TestOpenAIChatRecorded(t *testing.T) {
 	t.Run("OpenAI", func(t *testing.T) {
-		got := read(t, llm.OpenAIChat, "openai-chat-tools")
+		got := readRecorded(t, llm.OpenAIChat, "openai-chat-tools")
 		require.NoError(t, got.cause)
 		require.Equal(t, "tool_calls", got.finish)
 		require.Equal(t, &llm.Usage{Input: 106, Output: 50}, got.usage)
@@ -597,7 +566,7 @@ func TestOpenAIChatRecorded(t *testing.T) {
 		}
 	})
 	t.Run("OpenRouter", func(t *testing.T) {
-		got := read(t, llm.OpenAIChat, "openrouter-chat-comments")
+		got := readRecorded(t, llm.OpenAIChat, "openrouter-chat-comments")
 		require.NoError(t, got.cause)
 		require.NotEmpty(t, got.text)
 		require.NotEmpty(t, got.reasoning)
@@ -605,7 +574,7 @@ func TestOpenAIChatRecorded(t *testing.T) {
 		require.Equal(t, &llm.Usage{Input: 15, Output: 178, Reasoning: 156}, got.usage)
 	})
 	t.Run("Groq", func(t *testing.T) {
-		got := read(t, llm.OpenAIChat, "groq-midstream-error")
+		got := readRecorded(t, llm.OpenAIChat, "groq-midstream-error")
 		e, ok := errors.AsType[*llm.Error](got.cause)
 		require.True(t, ok, "%v", got.cause)
 		require.Equal(t, "invalid_request_error", e.Type)
@@ -614,7 +583,7 @@ func TestOpenAIChatRecorded(t *testing.T) {
 		require.NotEmpty(t, got.reasoning)
 	})
 	t.Run("llama-box", func(t *testing.T) {
-		got := read(t, llm.OpenAIChat, "llamabox-error-field")
+		got := readRecorded(t, llm.OpenAIChat, "llamabox-error-field")
 		e, ok := errors.AsType[*llm.Error](got.cause)
 		require.True(t, ok, "%v", got.cause)
 		require.Contains(t, e.Message, "failed to decode")

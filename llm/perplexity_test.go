@@ -61,7 +61,7 @@ data: {"object":"chat.completion.done","choices":[{"index":0,"message":{"role":"
 }
 
 func TestPerplexityRecorded(t *testing.T) {
-	got := read(t, llm.Perplexity, "perplexity-reasoning-crlf")
+	got := readRecorded(t, llm.Perplexity, "perplexity-reasoning-crlf")
 	require.NoError(t, got.cause)
 	require.Greater(t, len(got.text), 1000)
 	require.Equal(t, "stop", got.finish)

@@ -456,14 +456,14 @@ func TestOpenAIResponsesText(t *testing.T) {
 
 func TestOpenAIResponsesRecorded(t *testing.T) {
 	t.Run("a background response", func(t *testing.T) {
-		got := read(t, llm.OpenAIResponses, "openai-responses-background-resume")
+		got := readRecorded(t, llm.OpenAIResponses, "openai-responses-background-resume")
 		require.NoError(t, got.cause)
 		require.NotEmpty(t, got.text)
 		require.Equal(t, "completed", got.finish)
 		require.Equal(t, &llm.Usage{Input: 15, Output: 9}, got.usage)
 	})
 	t.Run("a large event", func(t *testing.T) {
-		got := read(t, llm.OpenAIResponses, "openai-responses-large-event")
+		got := readRecorded(t, llm.OpenAIResponses, "openai-responses-large-event")
 		require.NoError(t, got.cause)
 		require.NotEmpty(t, got.text)
 		require.Equal(t, 1, strings.Count(got.text, "Here"))

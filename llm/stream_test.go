@@ -86,6 +86,29 @@ func join(deltas iter.Seq2[llm.Delta, error]) (r result) {
 	return r
 }
 
+// readBody reads body with a Parser.
+func readBody(t *testing.T, d llm.Dialect, body string) result {
+	t.Helper()
+	return join(d.Deltas(parse(body)))
+}
+
+func parse(body string) *sse.Parser { return sse.NewParser(strings.NewReader(body)) }
+
+// without returns body without the lines that begin with one of the prefixes.
+func without(body string, prefixes ...string) string {
+	var b strings.Builder
+lines:
+	for line := range strings.Lines(body) {
+		for _, p := range prefixes {
+			if strings.HasPrefix(line, p) {
+				continue lines
+			}
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
 func isTruncated(err error) bool {
 	_, ok := errors.AsType[*sse.TruncatedError](err)
 	return ok
