@@ -76,11 +76,11 @@ func (c *geminiCandidate) delta() (d Delta) {
 }
 
 type geminiUsage struct {
-	Prompt     count `json:"promptTokenCount"`
-	ToolPrompt count `json:"toolUsePromptTokenCount"`
-	Cached     count `json:"cachedContentTokenCount"` // of Prompt
-	Candidates count `json:"candidatesTokenCount"`
-	Thoughts   count `json:"thoughtsTokenCount"` // beside Candidates
+	Input    count `json:"promptTokenCount"`
+	ToolUse  count `json:"toolUsePromptTokenCount"`
+	Cached   count `json:"cachedContentTokenCount"` // of Input
+	Output   count `json:"candidatesTokenCount"`
+	Thoughts count `json:"thoughtsTokenCount"` // beside Output
 }
 
 // usage returns the counts, or nil if there are none.
@@ -89,8 +89,8 @@ func (u geminiUsage) usage() *Usage {
 		return nil
 	}
 	return &Usage{
-		Input:     int(u.Prompt + u.ToolPrompt),
-		Output:    int(u.Candidates + u.Thoughts),
+		Input:     int(u.Input + u.ToolUse),
+		Output:    int(u.Output + u.Thoughts),
 		Cached:    int(u.Cached),
 		Reasoning: int(u.Thoughts),
 	}

@@ -176,23 +176,13 @@ func (t *interactionText) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// An interactionUsage is a geminiUsage with other names.
 type interactionUsage struct {
 	Input    count `json:"total_input_tokens"`
 	ToolUse  count `json:"total_tool_use_tokens"`
-	Cached   count `json:"total_cached_tokens"` // of Input
+	Cached   count `json:"total_cached_tokens"`
 	Output   count `json:"total_output_tokens"`
-	Thoughts count `json:"total_thought_tokens"` // beside Output
+	Thoughts count `json:"total_thought_tokens"`
 }
 
-// usage returns the counts, or nil if there are none.
-func (u interactionUsage) usage() *Usage {
-	if u == (interactionUsage{}) {
-		return nil
-	}
-	return &Usage{
-		Input:     int(u.Input + u.ToolUse),
-		Output:    int(u.Output + u.Thoughts),
-		Cached:    int(u.Cached),
-		Reasoning: int(u.Thoughts),
-	}
-}
+func (u interactionUsage) usage() *Usage { return geminiUsage(u).usage() }
