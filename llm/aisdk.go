@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 )
@@ -16,9 +15,6 @@ import (
 //
 // Some servers leave out [DONE]. The parts of a tool call have an ID and no index.
 func readAISDK(typ string, data []byte) (c chunk, err error) {
-	if string(bytes.TrimSpace(data)) == "[DONE]" {
-		return chunk{state: complete}, nil
-	}
 	var v struct {
 		members
 		Delta        word

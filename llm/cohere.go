@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"strings"
@@ -19,9 +18,6 @@ import (
 //
 // A response that fails has a message-end too, with a reason such as ERROR or TIMEOUT.
 func readCohere(typ string, data []byte) (c chunk, err error) {
-	if string(bytes.TrimSpace(data)) == "[DONE]" {
-		return chunk{state: complete}, nil
-	}
 	var v struct {
 		members
 		Index count

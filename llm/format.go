@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -19,8 +20,8 @@ type format struct {
 	// service does not send such an event, its data can be text of the model.
 	done []string
 
-	// read returns what an event says. It depends on nothing but its arguments. An error
-	// means that the data is not what the service sends.
+	// read returns what an event says whose data is not in done. It depends on nothing but
+	// its arguments. An error means that the data is not what the service sends.
 	read func(typ string, data []byte) (chunk, error)
 
 	// These are a row of the table in docs/llm.md.
@@ -101,6 +102,12 @@ var formats = [...]format{
 		failure: "`\"type\":\"error\"`, `abort`, or the `finishReason` `error`",
 		text:    "`delta` of `text-delta`",
 	},
+}
+
+// isDone reports whether an event with this data only marks the end.
+func (f *format) isDone(data []byte) bool {
+	data = bytes.TrimSpace(data)
+	return slices.ContainsFunc(f.done, func(done string) bool { return string(data) == done })
 }
 
 // completion names the event that completes a response, for messages.

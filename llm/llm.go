@@ -39,7 +39,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -207,7 +206,10 @@ func newReader(d Dialect) *reader {
 // read returns what an event says. An error means that the data is not what the dialect
 // sends.
 func (r *reader) read(typ string, data []byte) (chunk, error) {
-	if r.last == nil {
+	switch {
+	case r.format.isDone(data):
+		return chunk{state: complete}, nil
+	case r.last == nil:
 		return r.format.read(typ, data)
 	}
 	return r.last.get(typ, data, r.format.read)
@@ -290,7 +292,7 @@ func (r *reader) watcher() bridge.Watcher {
 			c, _ := r.read(typ, nil)
 			return c.state == complete, asError(c.err)
 		},
-		IsDone: func(data string) bool { return slices.Contains(r.format.done, strings.TrimSpace(data)) },
+		IsDone: func(data string) bool { return r.format.isDone([]byte(data)) },
 	}
 }
 

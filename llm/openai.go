@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -26,9 +25,6 @@ func readPerplexity(typ string, data []byte) (chunk, error) { return readChat(ty
 // readChat is for both. If reasoningApart is set, the output tokens are those without the
 // reasoning.
 func readChat(typ string, data []byte, reasoningApart bool) (c chunk, err error) {
-	if string(bytes.TrimSpace(data)) == "[DONE]" {
-		return chunk{state: complete}, nil
-	}
 	var v struct {
 		members
 		Choices []openAIChoice

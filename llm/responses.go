@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"strings"
@@ -26,9 +25,6 @@ import (
 // or number all items 0: an item with the same index follows one that is done, and the ID of a
 // call tells it apart.
 func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
-	if string(bytes.TrimSpace(data)) == "[DONE]" {
-		return chunk{state: complete}, nil
-	}
 	var v struct {
 		members
 		ItemID           word  `json:"item_id"`
