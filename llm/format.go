@@ -163,7 +163,7 @@ const unnumbered = -1
 // continues reports whether c adds to the response and does not end it. If the end has come
 // before, it was not the end: some proxies send the reason to finish with each chunk that
 // has no text.
-func (c *chunk) continues() bool {
+func (c chunk) continues() bool {
 	return c.state == open && (c.Text != "" && c.whole == piece || strings.TrimSpace(c.Reasoning) != "" || c.Refusal != "" || len(c.ToolCalls) > 0)
 }
 

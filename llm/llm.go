@@ -220,26 +220,18 @@ func (r *reader) option() sse.Option {
 		return bridge.Fail(r.err).(sse.Option)
 	}
 	r.last = new(memo)
-	is := func(s state) func(sse.Event) bool {
-		return func(e sse.Event) bool {
-			c, _ := r.read(e.Type, []byte(e.Data))
-			return c.state == s
-		}
+	read := func(e sse.Event) chunk {
+		c, _ := r.read(e.Type, []byte(e.Data))
+		return c
 	}
 	return sse.JoinOptions(
 		bridge.OpenTimeout(openTimeout).(sse.Option),
 		bridge.Refusal(refusal).(sse.Option),
 		sse.WithDone(r.format.done...),
-		sse.WithTerminator(is(complete)),
-		sse.WithCompleteAfter(is(mayEnd)),
-		bridge.Reopen(func(e sse.Event) bool {
-			c, _ := r.read(e.Type, []byte(e.Data))
-			return c.continues()
-		}).(sse.Option),
-		sse.WithEventError(func(e sse.Event) error {
-			c, _ := r.read(e.Type, []byte(e.Data))
-			return asError(c.err)
-		}),
+		sse.WithTerminator(func(e sse.Event) bool { return read(e).state == complete }),
+		sse.WithCompleteAfter(func(e sse.Event) bool { return read(e).state == mayEnd }),
+		bridge.Reopen(func(e sse.Event) bool { return read(e).continues() }).(sse.Option),
+		sse.WithEventError(func(e sse.Event) error { return asError(read(e).err) }),
 		sse.WithIgnoredError(func(text string) error { return asError(ignoredError(text)) }),
 	)
 }
@@ -258,6 +250,7 @@ func (r *reader) deltas(s sse.Source) iter.Seq2[Delta, error] {
 		var reached state
 		events := 0
 		for c, err := range sse.DecodeFunc(s, func(data []byte) (chunk, error) { return r.read(s.Type(), data) }) {
+			events++
 			if c.err != nil {
 				err = &sse.EventError{Event: s.Event(), Err: asError(c.err)}
 			}
@@ -266,10 +259,8 @@ func (r *reader) deltas(s sse.Source) iter.Seq2[Delta, error] {
 				if !yield(Delta{}, err) || !canContinue {
 					return
 				}
-				events++
 				continue
 			}
-			events++
 			if reached = max(reached, c.state); c.continues() {
 				reached = open
 			}
