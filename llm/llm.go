@@ -246,7 +246,7 @@ func (r *reader) deltas(s sse.Source) iter.Seq2[Delta, error] {
 			return
 		}
 		bridge.Watch(s, r.watcher())
-		var m memory
+		m := newMemory()
 		var reached state
 		events := 0
 		for c, err := range sse.DecodeFunc(s, func(data []byte) (chunk, error) { return r.read(s.Type(), data) }) {

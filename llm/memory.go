@@ -10,7 +10,6 @@ import (
 // A memory holds what the deltas of a response depend on beside their events.
 type memory struct {
 	had   map[place]bool   // the parts of which something came
-	last  place            // of those
 	said  [3][]byte        // of each kind, the text kept
 	items map[place][]byte // of the text kept, that of items since they were last complete
 	step  int              // how much of the text came before the current step
@@ -18,6 +17,12 @@ type memory struct {
 	taken map[int]bool // the Index of each call
 	next  int          // the Index of the next call that has none, or one that another has
 	usage Usage
+}
+
+func newMemory() *memory {
+	m := new(memory)
+	m.reset(false)
+	return m
 }
 
 // A place is where a response has one of its texts.
@@ -58,8 +63,8 @@ func (m *memory) delta(c chunk) Delta {
 	switch {
 	case d.Reset:
 		m.reset(c.step)
-		d.Text = string(m.said[aText]) + d.Text // what the earlier steps had, and what replaces the text
-		m.note(place{aText, c.item, c.part})    // what was taken back does not return as a whole
+		d.Text = string(m.said[aText]) + d.Text    // what the earlier steps had, and what replaces the text
+		m.had[place{aText, c.item, c.part}] = true // what was taken back does not return as a whole
 	case c.step:
 		m.step = len(m.said[aText])
 	case c.repeats && !m.had[place{aText, c.item, c.part}] && d.Text == string(m.said[aText]):
@@ -89,7 +94,8 @@ func (m *memory) reset(step bool) {
 		m.step = 0
 	}
 	m.said[aText] = m.said[aText][:m.step]
-	m.had, m.items, m.calls, m.taken = nil, nil, nil, nil
+	m.had, m.items = make(map[place]bool), make(map[place][]byte)
+	m.calls, m.taken = make(map[callKey]*call), make(map[int]bool)
 }
 
 // add returns what s adds to the texts of a kind: of a text that is whole, what has not come
@@ -117,22 +123,14 @@ func (m *memory) add(c *chunk, k kind, s string) string {
 	if s == "" {
 		return ""
 	}
-	m.note(p)
+	m.had[p] = true
 	if c.keep {
 		m.said[k] = append(m.said[k], s...)
 		if c.whole < wholeItem {
-			m.keep(item, s)
+			m.items[item] = append(m.items[item], s...)
 		}
 	}
 	return s
-}
-
-// keep adds s to the text of an item.
-func (m *memory) keep(item place, s string) {
-	if m.items == nil {
-		m.items = make(map[place][]byte)
-	}
-	m.items[item] = append(m.items[item], s...)
 }
 
 // beyond returns what s has after the text that came before, or "" if it does not begin with
@@ -142,16 +140,6 @@ func beyond(s string, came []byte) string {
 		return ""
 	}
 	return s[len(came):]
-}
-
-// note notes that something of p came.
-func (m *memory) note(p place) {
-	if m.had == nil {
-		m.had = make(map[place]bool)
-	} else if p == m.last {
-		return
-	}
-	m.had[p], m.last = true, p
 }
 
 // addCalls returns the pieces of calls that c adds. The ID and the Name come once, although
@@ -239,9 +227,6 @@ func (k *call) isOther(t ToolCall, c *chunk) bool {
 
 // newCall returns a new call, with the Index of t if it has one that no other call has.
 func (m *memory) newCall(t ToolCall) *call {
-	if m.calls == nil {
-		m.calls, m.taken = make(map[callKey]*call), make(map[int]bool)
-	}
 	k := new(call)
 	k.Index = t.Index
 	if t.Index == unnumbered || m.taken[t.Index] {
