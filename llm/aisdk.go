@@ -31,25 +31,25 @@ func readAISDK(typ string, data []byte) (c chunk, err error) {
 		return c, err
 	}
 	call := ToolCall{Index: unnumbered, ID: string(v.ToolCallID), Name: string(v.ToolName)}
-	c.served = v.IsServed != ""
+	c.byID, c.served = true, v.IsServed != ""
 	switch v.Type {
 	case "text-delta":
 		c.Text, c.keep = string(v.Delta), true
 	case "reasoning-delta":
 		c.Reasoning = string(v.Delta)
 	case "tool-input-start":
-		c.ToolCalls, c.byID = []ToolCall{call}, true
+		c.ToolCalls = []ToolCall{call}
 	case "tool-input-delta":
 		call.Arguments = string(v.InputDelta)
-		c.ToolCalls, c.byID = []ToolCall{call}, true
+		c.ToolCalls = []ToolCall{call}
 	case "tool-input-available":
 		call.Arguments = string(v.Input)
-		c.ToolCalls, c.byID, c.whole = []ToolCall{call}, true, wholePart
-	case "tool-input-error": // the input is what the model has written, and may be no JSON
+		c.ToolCalls, c.whole = []ToolCall{call}, wholePart
+	case "tool-input-error": // the input is what the model has written, and not always JSON
 		if json.Unmarshal(v.Input, &call.Arguments) != nil {
 			call.Arguments = string(v.Input)
 		}
-		c.ToolCalls, c.byID, c.whole = []ToolCall{call}, true, wholePart
+		c.ToolCalls, c.whole = []ToolCall{call}, wholePart
 	case "start-step":
 		c.step = true
 	case "reset-step":
