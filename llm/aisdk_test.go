@@ -2,7 +2,6 @@ package llm_test
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -117,17 +116,11 @@ func TestAISDKErrors(t *testing.T) {
 
 func TestAISDKFilter(t *testing.T) {
 	body := dify(`{"type":"start-step"}`, `{"type":"finish","finishReason":"content-filter"}`, "[DONE]")
-	var last error
-	for _, err := range llm.AISDK.Text(sse.NewParser(strings.NewReader(body))) {
-		last = err
-	}
-	e, ok := errors.AsType[*llm.Error](last)
-	require.True(t, ok, "%v", last)
-	require.Equal(t, "content-filter", e.Type)
+	require.Equal(t, "content-filter", serviceError(t, textError(t, llm.AISDK, body)).Type)
 }
 
 func TestAISDKBrokenJSON(t *testing.T) {
-	got := join(llm.AISDK.Deltas(sse.NewParser(strings.NewReader(dify(`{"type":`, `{"type":"text-delta","delta":"Hel"}`, "[DONE]")))))
+	got := readBody(t, llm.AISDK, dify(`{"type":`, `{"type":"text-delta","delta":"Hel"}`, "[DONE]"))
 	_, ok := errors.AsType[*sse.DecodeError](got.cause)
 	require.True(t, ok, "%v", got.cause)
 	require.Equal(t, "Hel", got.text)

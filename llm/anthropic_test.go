@@ -1,7 +1,6 @@
 package llm_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -251,8 +250,7 @@ data: error: the upstream has closed the connection
 
 func TestAnthropicErrorHasAStatus(t *testing.T) {
 	got := readBody(t, llm.Anthropic, "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n")
-	e, ok := errors.AsType[*llm.Error](got.cause)
-	require.True(t, ok)
+	e := serviceError(t, got.cause)
 	require.Equal(t, "overloaded_error", e.Type)
 	require.Equal(t, 529, e.Status)
 	require.True(t, e.Retryable())
@@ -278,13 +276,5 @@ func TestAnthropicTextTellsOfARefusal(t *testing.T) {
 data: {"type":"message_stop"}
 
 `
-	s := parse(body)
-	var last error
-	for text, err := range llm.Anthropic.Text(s) {
-		require.Empty(t, text)
-		last = err
-	}
-	e, ok := errors.AsType[*llm.Error](last)
-	require.True(t, ok, "%v", last)
-	require.Equal(t, "refusal", e.Type)
+	require.Equal(t, "refusal", serviceError(t, textError(t, llm.Anthropic, body)).Type)
 }

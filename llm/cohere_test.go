@@ -143,18 +143,6 @@ func TestCohere(t *testing.T) {
 	})
 }
 
-// firstError returns the *llm.Error that ends the stream.
-func firstError(t *testing.T, d llm.Dialect, body string) *llm.Error {
-	t.Helper()
-	for _, err := range d.Deltas(sse.NewParser(strings.NewReader(body))) {
-		if e, ok := errors.AsType[*llm.Error](err); ok {
-			return e
-		}
-	}
-	require.Fail(t, "no *llm.Error")
-	return nil
-}
-
 func TestCohereErrors(t *testing.T) {
 	end := func(reason string) string {
 		return `data: {"type":"message-end","delta":{"finish_reason":"` + reason + `"}}` + "\n\n"
@@ -174,7 +162,7 @@ func TestCohereErrors(t *testing.T) {
 
 func TestCohereBrokenJSON(t *testing.T) {
 	body := "data: {\"type\":\"content-delta\n\n" + cohereText
-	got := join(llm.Cohere.Deltas(sse.NewParser(strings.NewReader(body))))
+	got := readBody(t, llm.Cohere, body)
 	_, ok := errors.AsType[*sse.DecodeError](got.cause)
 	require.True(t, ok, "%v", got.cause)
 	require.Equal(t, "[DONE]", got.text)

@@ -172,14 +172,14 @@ func TestDifyText(t *testing.T) {
 		"succeeded": dify(finished("succeeded", "", "")),
 		"paused":    dify(`{"event":"workflow_paused","data":{"status":"paused"}}`),
 	} {
-		for text, err := range llm.Dify.Text(sse.NewParser(strings.NewReader(body))) {
+		for text, err := range llm.Dify.Text(parse(body)) {
 			require.Fail(t, "a response without text has some", "%s: %q, %v", name, text, err)
 		}
 	}
 }
 
 func TestDifyBrokenJSON(t *testing.T) {
-	got := join(llm.Dify.Deltas(sse.NewParser(strings.NewReader(dify(`{"event":`, difyHel, difyEnd)))))
+	got := readBody(t, llm.Dify, dify(`{"event":`, difyHel, difyEnd))
 	_, ok := errors.AsType[*sse.DecodeError](got.cause)
 	require.True(t, ok, "%v", got.cause)
 	require.Equal(t, "Hel", got.text)

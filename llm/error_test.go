@@ -255,8 +255,7 @@ func TestRefusals(t *testing.T) {
 			response, ok := errors.AsType[*sse.ResponseError](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, c.status, response.StatusCode)
-			got, ok := errors.AsType[*llm.Error](err)
-			require.True(t, ok, "%v", err)
+			got := serviceError(t, err)
 			require.Equal(t, strings.TrimPrefix(strings.TrimSpace(c.body), "\ufeff"), got.Raw)
 			got.Raw = ""
 			require.Equal(t, c.want, *got)
@@ -493,8 +492,7 @@ func TestErrorStatusInAStream(t *testing.T) {
 		`{"object":"error","message":"x","type":"InternalServerError","code":500}`: 500,
 	} {
 		got := ways[0].read(t, llm.OpenAIChat, strings.NewReader("data: "+data+"\n\n"))
-		e, ok := errors.AsType[*llm.Error](got.cause)
-		require.True(t, ok, "%v", got.cause)
+		e := serviceError(t, got.cause)
 		require.Equal(t, want, e.Status, data)
 		require.Equal(t, "x", e.Message)
 	}
@@ -511,8 +509,7 @@ func TestErrorIsBounded(t *testing.T) {
 		"[" + long,
 	} {
 		got := ways[0].read(t, llm.OpenAIChat, strings.NewReader(body+"\n\n"))
-		e, ok := errors.AsType[*llm.Error](got.cause)
-		require.True(t, ok, "%v", got.cause)
+		e := serviceError(t, got.cause)
 		requireBounded(t, e)
 		require.Greater(t, len(e.Raw), 4000)
 	}
@@ -544,7 +541,7 @@ func FuzzError(f *testing.F) {
 		for _, d := range []llm.Dialect{llm.OpenAIChat, llm.OpenAIResponses, llm.Perplexity} {
 			data := "data: " + strings.NewReplacer("\r\n", "\ndata: ", "\r", "\ndata: ", "\n", "\ndata: ").Replace(body)
 			for _, stream := range []string{body, data, "event: error\n" + data} {
-				for _, err := range d.Deltas(sse.NewParser(strings.NewReader(stream + "\n\n"))) {
+				for _, err := range d.Deltas(parse(stream + "\n\n")) {
 					if e, ok := errors.AsType[*llm.Error](err); ok {
 						requireBounded(t, e)
 					}

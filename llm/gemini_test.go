@@ -1,7 +1,6 @@
 package llm_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -174,7 +173,7 @@ data: {"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAI
 			err: "The model is overloaded.",
 		},
 		{
-			name: "members that are no errors",
+			name: "members that are not errors",
 			body: `data: {"error":null,"candidates":[{"content":{"parts":[{"text":"Hello"}]},"finishReason":"STOP"}]}
 
 `,
@@ -184,9 +183,7 @@ data: {"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAI
 }
 
 func TestGeminiErrorHasAStatus(t *testing.T) {
-	got := readBody(t, llm.Gemini, "data: {\"error\":{\"code\":503,\"message\":\"Overloaded\",\"status\":\"UNAVAILABLE\"}}\n\n")
-	e, ok := errors.AsType[*llm.Error](got.cause)
-	require.True(t, ok)
+	e := firstError(t, llm.Gemini, "data: {\"error\":{\"code\":503,\"message\":\"Overloaded\",\"status\":\"UNAVAILABLE\"}}\n\n")
 	require.Equal(t, "UNAVAILABLE", e.Type)
 	require.Equal(t, 503, e.Status)
 	require.True(t, e.Retryable())
@@ -199,14 +196,8 @@ func TestGeminiSkipsBrokenData(t *testing.T) {
 }
 
 func TestGeminiTextTellsOfABlockedPrompt(t *testing.T) {
-	var last error
-	for text, err := range llm.Gemini.Text(parse("data: {\"promptFeedback\":{\"blockReason\":\"OTHER\"}}\n\n")) {
-		require.Empty(t, text)
-		last = err
-	}
-	e, ok := errors.AsType[*llm.Error](last)
-	require.True(t, ok, "%v", last)
-	require.Equal(t, "OTHER", e.Type)
+	const body = "data: {\"promptFeedback\":{\"blockReason\":\"OTHER\"}}\n\n"
+	require.Equal(t, "OTHER", serviceError(t, textError(t, llm.Gemini, body)).Type)
 }
 
 // Some proxies send a reason to finish with each chunk that has no text, also before the

@@ -1,7 +1,6 @@
 package llm_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -267,9 +266,7 @@ func TestGeminiInteractionsErrors(t *testing.T) {
 		`{"event_type":"interaction.status_update","status":"budget_exceeded"}`:                                               {Type: "budget_exceeded", Message: "the interaction ended with the status budget_exceeded"},
 		`{"event_type":"interaction.completed","interaction":{"status":"failed","error":{"code":"api_error","message":"M"}}}`: {Type: "failed", Code: "api_error", Message: "M", Status: 500},
 	} {
-		got := readBody(t, llm.GeminiInteractions, "data: "+body+"\n\n")
-		e, ok := errors.AsType[*llm.Error](got.cause)
-		require.True(t, ok, body)
+		e := firstError(t, llm.GeminiInteractions, "data: "+body+"\n\n")
 		want.Raw = body
 		require.Equal(t, &want, e)
 		require.Equal(t, want.Status >= 500, e.Retryable(), body)

@@ -439,7 +439,7 @@ func TestOpenAIChatDataThatIsNotAChunk(t *testing.T) {
 		`{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"thinking":{"text":{"text":["x",{"text":[1]}]}}}`,
 		`{"choices":[{"delta":"text"}]}`,
 	} {
-		p := sse.NewParser(strings.NewReader(hel + "data: " + data + "\n\n" + hel + "data: [DONE]\n\n"))
+		p := parse(hel + "data: " + data + "\n\n" + hel + "data: [DONE]\n\n")
 		var text strings.Builder
 		var failed int
 		for d, err := range llm.OpenAIChat.Deltas(p) {
@@ -502,13 +502,7 @@ data: {"choices":[{"index":0,"delta":{"reasoning_content":" \n"},"finish_reason"
 func TestOpenAIChatTextOfALongRefusal(t *testing.T) {
 	refuse := func(words string, n int) *llm.Error {
 		body := strings.Repeat(`data: {"choices":[{"index":0,"delta":{"refusal":"`+words+`"}}]}`+"\n\n", n) + "data: [DONE]\n\n"
-		var last error
-		for _, err := range llm.OpenAIChat.Text(parse(body)) {
-			last = err
-		}
-		e, ok := errors.AsType[*llm.Error](last)
-		require.True(t, ok, "%v", last)
-		return e
+		return serviceError(t, textError(t, llm.OpenAIChat, body))
 	}
 	long := refuse(strings.Repeat("é", 2000), 40)
 	require.LessOrEqual(t, len(long.Message), 64<<10)
@@ -523,13 +517,10 @@ func TestErrorsAreNotShared(t *testing.T) {
 	for range 2 {
 		s, err := sse.FromResponse(newResponse(strings.NewReader(dify(`{"error":{"message":"lost"}}`))), opt)
 		require.NoError(t, err)
-		e, ok := errors.AsType[*llm.Error](join(llm.OpenAIChat.Deltas(s)).cause)
-		require.True(t, ok)
+		e := serviceError(t, join(llm.OpenAIChat.Deltas(s)).cause)
 		require.Equal(t, "lost", e.Message)
 		e.Message = "changed by the caller"
-		e, ok = errors.AsType[*llm.Error](s.Err())
-		require.True(t, ok)
-		e.Message = "changed by the caller"
+		serviceError(t, s.Err()).Message = "changed by the caller"
 	}
 }
 
@@ -537,17 +528,13 @@ func TestErrorsAreNotShared(t *testing.T) {
 func TestOpenAIChatTextOfCalls(t *testing.T) {
 	for _, finish := range []string{"tool_calls", "something_new"} {
 		body := `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"add","arguments":"{}"}}]},"finish_reason":"` + finish + `"}]}` + "\n\n"
-		for text, err := range llm.OpenAIChat.Text(sse.NewParser(strings.NewReader(body))) {
+		for text, err := range llm.OpenAIChat.Text(parse(body)) {
 			require.NoError(t, err)
 			require.Empty(t, text)
 		}
 	}
 	body := `data: {"choices":[{"delta":{},"finish_reason":"content_filter"}]}` + "\n\n"
-	var last error
-	for _, err := range llm.OpenAIChat.Text(sse.NewParser(strings.NewReader(body))) {
-		last = err
-	}
-	require.EqualError(t, last, "llm: content_filter: the response has no text")
+	require.EqualError(t, textError(t, llm.OpenAIChat, body), "llm: content_filter: the response has no text")
 }
 
 func TestOpenAIChatRecorded(t *testing.T) {
@@ -575,8 +562,7 @@ func TestOpenAIChatRecorded(t *testing.T) {
 	})
 	t.Run("Groq", func(t *testing.T) {
 		got := readRecorded(t, llm.OpenAIChat, "groq-midstream-error")
-		e, ok := errors.AsType[*llm.Error](got.cause)
-		require.True(t, ok, "%v", got.cause)
+		e := serviceError(t, got.cause)
 		require.Equal(t, "invalid_request_error", e.Type)
 		require.Equal(t, "tool_use_failed", e.Code)
 		require.Equal(t, 400, e.Status)
@@ -584,8 +570,7 @@ func TestOpenAIChatRecorded(t *testing.T) {
 	})
 	t.Run("llama-box", func(t *testing.T) {
 		got := readRecorded(t, llm.OpenAIChat, "llamabox-error-field")
-		e, ok := errors.AsType[*llm.Error](got.cause)
-		require.True(t, ok, "%v", got.cause)
+		e := serviceError(t, got.cause)
 		require.Contains(t, e.Message, "failed to decode")
 		require.NotEmpty(t, got.text)
 		require.NotEmpty(t, got.reasoning)
@@ -594,7 +579,7 @@ func TestOpenAIChatRecorded(t *testing.T) {
 
 // Ranging over the deltas again yields one error, and a dialect that does not exist another.
 func TestDeltasOnce(t *testing.T) {
-	p := sse.NewParser(strings.NewReader("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"))
+	p := parse("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n")
 	require.True(t, isTruncated(join(llm.OpenAIChat.Deltas(p)).cause))
 	again := join(llm.OpenAIChat.Deltas(p))
 	require.EqualError(t, again.cause, "sse: the events were already ranged over; a stream can be read once")

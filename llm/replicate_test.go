@@ -58,7 +58,7 @@ func TestReplicate(t *testing.T) {
 		{name: "error of a gateway as text", body: output + "data: error: bad gateway\n\n", text: "Hel", err: "bad gateway"},
 	})
 	require.Equal(t, "canceled", firstError(t, llm.Replicate, done(`{"reason":"canceled"}`)).Type)
-	require.Equal(t, 6, join(llm.Replicate.Deltas(sse.NewParser(strings.NewReader(replicateText+done("{}"))))).deltas)
+	require.Equal(t, 6, readBody(t, llm.Replicate, replicateText+done("{}")).deltas)
 }
 
 func TestReplicateBrokenDone(t *testing.T) {

@@ -404,8 +404,7 @@ data: {"type":"error","error":{"type":"tokens","code":"rate_limit_exceeded","mes
 func TestOpenAIResponsesTellTheKindOfAnError(t *testing.T) {
 	body := `data: {"type":"response.failed","response":{"error":{"code":"server_error","message":"The model failed."}}}` + "\n\n"
 	got := ways[0].read(t, llm.OpenAIResponses, strings.NewReader(body))
-	e, ok := errors.AsType[*llm.Error](got.cause)
-	require.True(t, ok)
+	e := serviceError(t, got.cause)
 	require.Equal(t, "server_error", e.Code)
 	require.Equal(t, 500, e.Status)
 	require.True(t, sse.Retryable(got.cause))
@@ -441,15 +440,11 @@ func TestOpenAIResponsesText(t *testing.T) {
 		`{"type":"response.completed","response":{"output":[{"type":"message","content":[{"type":"refusal","refusal":"No."}]}]}}`: "llm: completed: No.",
 		`{"type":"response.completed","response":{}}`:                                                                             "",
 	} {
-		var last error
-		for text, err := range llm.OpenAIResponses.Text(sse.NewParser(strings.NewReader("data: " + body + "\n\n"))) {
-			require.Empty(t, text)
-			last = err
-		}
+		err := textError(t, llm.OpenAIResponses, "data: "+body+"\n\n")
 		if want == "" {
-			require.NoError(t, last)
+			require.NoError(t, err)
 		} else {
-			require.EqualError(t, last, want)
+			require.EqualError(t, err, want)
 		}
 	}
 }

@@ -92,6 +92,30 @@ func readBody(t *testing.T, d llm.Dialect, body string) result {
 	return join(d.Deltas(parse(body)))
 }
 
+// firstError returns the first *llm.Error of the stream body.
+func firstError(t *testing.T, d llm.Dialect, body string) *llm.Error {
+	t.Helper()
+	return serviceError(t, readBody(t, d, body).cause)
+}
+
+// serviceError returns the *llm.Error in the tree of err.
+func serviceError(t *testing.T, err error) *llm.Error {
+	t.Helper()
+	e, ok := errors.AsType[*llm.Error](err)
+	require.True(t, ok, "%v", err)
+	return e
+}
+
+// textError returns the last error of Text, for a body without text.
+func textError(t *testing.T, d llm.Dialect, body string) (last error) {
+	t.Helper()
+	for text, err := range d.Text(parse(body)) {
+		require.Empty(t, text)
+		last = err
+	}
+	return last
+}
+
 func parse(body string) *sse.Parser { return sse.NewParser(strings.NewReader(body)) }
 
 // without returns body without the lines that begin with one of the prefixes.
