@@ -222,7 +222,7 @@ func (k *call) isOther(t ToolCall, c *chunk) bool {
 		return true
 	}
 	return c.alike && c.whole == piece && (t.ID == "" || otherID) && strings.HasPrefix(t.Arguments, "{") &&
-		strings.HasPrefix(k.Arguments, "{") && k.braces.closed
+		strings.HasPrefix(k.Arguments, "{") && k.braces.depth == 0
 }
 
 // newCall returns a new call, with the Index of t if it has one that no other call has.
@@ -237,11 +237,11 @@ func (m *memory) newCall(t ToolCall) *call {
 	return k
 }
 
-// A braces tells whether a JSON value that is written to it in pieces is complete.
+// A braces counts the objects and lists that are open in JSON, which is written to it in
+// pieces. None are open at the end of an object.
 type braces struct {
 	depth             int
 	inString, escaped bool
-	closed            bool // nothing is open, after something was
 }
 
 func (b *braces) write(s string) {
@@ -255,10 +255,8 @@ func (b *braces) write(s string) {
 			b.inString = true
 		case c == '{' || c == '[':
 			b.depth++
-			b.closed = false
 		case c == '}' || c == ']':
 			b.depth--
-			b.closed = b.depth == 0
 		}
 	}
 }
