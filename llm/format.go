@@ -34,7 +34,7 @@ type format struct {
 var formats = [...]format{
 	OpenAIChat: {
 		name: "OpenAIChat", done: []string{"[DONE]"}, read: readOpenAIChat,
-		service: "OpenAI Chat Completions, and what speaks it: Azure, DeepSeek, Groq, llama.cpp, Mistral, Ollama, OpenRouter, vLLM, xAI …",
+		service: "OpenAI Chat Completions, also of Azure, DeepSeek, Groq, llama.cpp, Mistral, Ollama, OpenRouter, vLLM, xAI …",
 		end:     "`[DONE]`, or a clean end after the `finish_reason`",
 		failure: "`\"error\":{…}`, `event: error`, or a field named `error`",
 		text:    "`choices[0].delta.content`",

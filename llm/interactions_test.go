@@ -183,7 +183,7 @@ data: {"event_type":"interaction.completed","interaction":{"status":"archived"}}
 			text: "Hel", err: "truncated",
 		},
 		{
-			name: "a status that is no end",
+			name: "a status that is not an end",
 			body: interactionsBegin + `data: {"event_type":"interaction.status_update","status":"queued"}
 
 data: {"event_type":"interaction.in_progress"}

@@ -85,9 +85,8 @@ type Dialect int
 
 // The dialects. The table in docs/llm.md tells how the streams of each end and fail.
 const (
-	// OpenAIChat is Chat Completions of OpenAI and of what speaks it: Azure, DeepSeek,
-	// Groq, llama.cpp, Mistral, Ollama, OpenRouter, vLLM, xAI and others. It reads the
-	// legacy Completions too.
+	// OpenAIChat is Chat Completions of OpenAI, and also of Azure, DeepSeek, Groq, llama.cpp,
+	// Mistral, Ollama, OpenRouter, vLLM, xAI and others. It reads the legacy Completions too.
 	OpenAIChat Dialect = iota + 1
 	// OpenAIResponses is the Responses API of OpenAI.
 	OpenAIResponses

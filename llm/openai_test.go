@@ -605,8 +605,8 @@ func TestDeltasOfAnySource(t *testing.T) {
 }
 
 // What a source does not deliver as an event counts in every way of reading: a type without
-// data, and the end without its blank line. The error of an end that is none tells how many
-// events came, and what is missing.
+// data, and the end without its blank line. The error of an end that is too early tells how
+// many events came, and what is missing.
 func TestEndsOfEverySource(t *testing.T) {
 	const hel = "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n"
 	for _, tt := range []struct {

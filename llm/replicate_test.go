@@ -43,7 +43,7 @@ func TestReplicate(t *testing.T) {
 	check(t, llm.Replicate, []stream{
 		{name: "text like JSON", body: replicateText + done("{}") + ":408: 408 Request Timeout\n\n", text: text},
 		{name: "empty done", body: replicateText + done(""), text: text},
-		{name: "done that is no JSON", body: replicateText + done("ok"), text: text},
+		{name: "done that is not JSON", body: replicateText + done("ok"), text: text},
 		{name: "succeeded", body: output + done(`{"reason":"succeeded"}`), text: "Hel"},
 		{name: "file", body: "event: output\ndata: https://files.test/a.png\n\n" + done("{}"), text: "https://files.test/a.png"},
 		{name: "other events", body: "event: ping\ndata: {\n\ndata: x\n\ndata: {}\n\ndata: {x\n\n" + output + done("{}"), text: "Hel"},

@@ -16,8 +16,8 @@ var (
 	// that CheckResponse refuses. The error becomes the Err of the ResponseError.
 	Refusal func(read func(status int, body []byte) error) (option any)
 
-	// Reopen returns an option after whose events an end is no longer complete by
-	// WithCompleteAfter. f is a func(sse.Event) bool.
+	// Reopen returns an option that undoes WithCompleteAfter: after an event for which f
+	// returns true, an end is not complete. f is a func(sse.Event) bool.
 	Reopen func(f any) (option any)
 
 	// Watch lets w watch source, which may be a Parser.
@@ -45,7 +45,7 @@ type End struct {
 	Completed bool // by an event that an option or a Watcher names
 	Open      bool // in the middle of a block, or after text outside any field
 
-	// Truncated returns the TruncatedError for an end that is none, after so many events
-	// and without the event that without names.
+	// Truncated returns the TruncatedError for an end that is too early: after this many
+	// events, and without the one that without names.
 	Truncated func(events int, without string) error
 }
