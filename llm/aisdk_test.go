@@ -11,7 +11,6 @@ import (
 )
 
 func TestAISDK(t *testing.T) {
-	parts := dify // the parts are only data too
 	const (
 		hel    = `{"type":"text-delta","id":"t1","delta":"Hel"}`
 		lo     = `{"type":"text-delta","id":"t2","delta":"lo"}`
@@ -22,7 +21,7 @@ func TestAISDK(t *testing.T) {
 	)
 	check(t, llm.AISDK, []stream{
 		{
-			name: "text", body: parts(`{"type":"start","messageId":"m","messageMetadata":{"createdAt":1}}`, step,
+			name: "text", body: events(`{"type":"start","messageId":"m","messageMetadata":{"createdAt":1}}`, step,
 				`{"type":"reasoning-start","id":"r"}`, `{"type":"reasoning-delta","id":"r","delta":"Hm"}`, `{"type":"reasoning-end","id":"r"}`,
 				`{"type":"text-start","id":"t1"}`, hel, `{"type":"text-end","id":"t1"}`, `{"type":"text-start","id":"t2"}`, lo, `{"type":"text-end","id":"t2"}`,
 				`{"type":"source-url","sourceId":"s","url":"https://a.test"}`, `{"type":"file","url":"data:image/png;base64,","mediaType":"image/png"}`,
@@ -30,22 +29,22 @@ func TestAISDK(t *testing.T) {
 				`{"type":"message-metadata","messageMetadata":{"model":"x"}}`, end, finish, done),
 			text: "Hello", reasoning: "Hm", finish: "stop",
 		},
-		{name: "finish without [DONE]", body: parts(step, hel, lo, end, `{"type":"finish"}`), text: "Hello"},
-		{name: "[DONE] without finish", body: parts(step, hel, lo, end, done), text: "Hello"},
+		{name: "finish without [DONE]", body: events(step, hel, lo, end, `{"type":"finish"}`), text: "Hello"},
+		{name: "[DONE] without finish", body: events(step, hel, lo, end, done), text: "Hello"},
 		{
-			name: "usage of version 5", body: parts(hel, `{"type":"finish","messageMetadata":{"usage":{"inputTokens":9,"outputTokens":2,"totalTokens":11,"cachedInputTokens":4,"reasoningTokens":1}}}`, done),
+			name: "usage of version 5", body: events(hel, `{"type":"finish","messageMetadata":{"usage":{"inputTokens":9,"outputTokens":2,"totalTokens":11,"cachedInputTokens":4,"reasoningTokens":1}}}`, done),
 			text: "Hel", usage: &llm.Usage{Input: 9, Output: 2, Cached: 4, Reasoning: 1},
 		},
 		{
-			name: "usage of version 6", body: parts(hel, `{"type":"finish","finishReason":"length","messageMetadata":{"totalUsage":{"inputTokens":9,"outputTokens":2,"inputTokenDetails":{"cacheReadTokens":4},"outputTokenDetails":{"reasoningTokens":1}}}}`, done),
+			name: "usage of version 6", body: events(hel, `{"type":"finish","finishReason":"length","messageMetadata":{"totalUsage":{"inputTokens":9,"outputTokens":2,"inputTokenDetails":{"cacheReadTokens":4},"outputTokenDetails":{"reasoningTokens":1}}}}`, done),
 			text: "Hel", finish: "length", usage: &llm.Usage{Input: 9, Output: 2, Cached: 4, Reasoning: 1},
 		},
 		{
-			name: "metadata of another kind", body: parts(`{"type":"start","messageMetadata":"x"}`, `{"type":"message-metadata","messageMetadata":{"usage":[1]}}`, hel, `{"type":"finish","messageMetadata":{"usage":"3"}}`, done),
+			name: "metadata of another kind", body: events(`{"type":"start","messageMetadata":"x"}`, `{"type":"message-metadata","messageMetadata":{"usage":[1]}}`, hel, `{"type":"finish","messageMetadata":{"usage":"3"}}`, done),
 			text: "Hel",
 		},
 		{
-			name: "tool calls", body: parts(step, `{"type":"tool-input-start","toolCallId":"a1","toolName":"tide"}`,
+			name: "tool calls", body: events(step, `{"type":"tool-input-start","toolCallId":"a1","toolName":"tide"}`,
 				`{"type":"tool-input-start","toolCallId":"b2","toolName":"clock","dynamic":true}`,
 				`{"type":"tool-input-delta","toolCallId":"a1","inputTextDelta":"{\"port\":"}`,
 				`{"type":"tool-input-delta","toolCallId":"b2","inputTextDelta":"{}"}`,
@@ -72,7 +71,7 @@ func TestAISDK(t *testing.T) {
 			},
 		},
 		{
-			name: "tool calls of the service", body: parts(`{"type":"tool-input-start","toolCallId":"a1","toolName":"web_search","providerExecuted":true}`,
+			name: "tool calls of the service", body: events(`{"type":"tool-input-start","toolCallId":"a1","toolName":"web_search","providerExecuted":true}`,
 				`{"type":"tool-input-delta","toolCallId":"a1","inputTextDelta":"{\"q\":1}"}`,
 				`{"type":"tool-input-available","toolCallId":"a1","toolName":"web_search","input":{"q":1},"providerExecuted":true}`,
 				`{"type":"tool-input-available","toolCallId":"b2","toolName":"clock","input":{},"providerExecuted":false}`,
@@ -80,47 +79,47 @@ func TestAISDK(t *testing.T) {
 			text: "Hel", finish: "stop", calls: []llm.ToolCall{{Index: 1, ID: "b2", Name: "clock", Arguments: "{}"}},
 		},
 		{
-			name: "reset-step in the second step", body: parts(step, hel, end, step, lo, `{"type":"reset-step"}`, lo, ` {"type":"text-delta","delta":"!"}`, end, finish, done),
+			name: "reset-step in the second step", body: events(step, hel, end, step, lo, `{"type":"reset-step"}`, lo, ` {"type":"text-delta","delta":"!"}`, end, finish, done),
 			text: "Hello!", resets: 1, finish: "stop",
 		},
 		{
-			name: "reset-step twice, without a step", body: parts(hel, `{"type":"reset-step"}`, hel, hel, `{"type":"reset-step"}`, lo, finish, done),
+			name: "reset-step twice, without a step", body: events(hel, `{"type":"reset-step"}`, hel, hel, `{"type":"reset-step"}`, lo, finish, done),
 			text: "lo", resets: 2, finish: "stop",
 		},
 		{
-			name: "reset-step with a call", body: parts(step, `{"type":"tool-input-start","toolCallId":"a1","toolName":"tide"}`, `{"type":"reset-step"}`,
+			name: "reset-step with a call", body: events(step, `{"type":"tool-input-start","toolCallId":"a1","toolName":"tide"}`, `{"type":"reset-step"}`,
 				`{"type":"tool-input-available","toolCallId":"a1","toolName":"tide","input":{}}`, finish, done),
 			finish: "stop", resets: 1,
 			calls: []llm.ToolCall{{Index: 0, ID: "a1", Name: "tide"}, {Index: 1, ID: "a1", Name: "tide", Arguments: "{}"}},
 		},
 		{
-			name: "keep-alives", body: ": ping\n\nretry: 10\n\ndata: ping\n\ndata:\n\nevent: ping\ndata: {}\n\n" + parts(hel, lo, finish) + ": bye\n\n",
+			name: "keep-alives", body: ": ping\n\nretry: 10\n\ndata: ping\n\ndata:\n\nevent: ping\ndata: {}\n\n" + events(hel, lo, finish) + ": bye\n\n",
 			text: "Hello", finish: "stop",
 		},
-		{name: "no end", body: parts(step, hel, end), text: "Hel", err: "truncated"},
-		{name: "error", body: parts(step, hel, `{"type":"error","errorText":"An error occurred."}`, done), text: "Hel", err: "An error occurred."},
-		{name: "error without text", body: parts(`{"type":"error"}`), err: `{"type":"error"}`},
-		{name: "abort", body: parts(step, hel, `{"type":"abort"}`, done), text: "Hel", err: "the response was aborted"},
-		{name: "abort with a reason", body: parts(step, hel, `{"type":"abort","reason":"step timeout"}`, done), text: "Hel", err: "step timeout"},
-		{name: "finishReason error", body: parts(hel, `{"type":"finish","finishReason":"error"}`, done), text: "Hel", err: "the response ended with the finishReason error"},
-		{name: "error of a server", body: parts(hel, `{"error":"no key"}`), text: "Hel", err: "no key"},
-		{name: "error event", body: parts(hel) + "event: error\ndata: {\"message\":\"bad gateway\"}\n\n", text: "Hel", err: "bad gateway"},
-		{name: "error as text", body: parts(hel, "error: bad gateway"), text: "Hel", err: "bad gateway"},
+		{name: "no end", body: events(step, hel, end), text: "Hel", err: "truncated"},
+		{name: "error", body: events(step, hel, `{"type":"error","errorText":"An error occurred."}`, done), text: "Hel", err: "An error occurred."},
+		{name: "error without text", body: events(`{"type":"error"}`), err: `{"type":"error"}`},
+		{name: "abort", body: events(step, hel, `{"type":"abort"}`, done), text: "Hel", err: "the response was aborted"},
+		{name: "abort with a reason", body: events(step, hel, `{"type":"abort","reason":"step timeout"}`, done), text: "Hel", err: "step timeout"},
+		{name: "finishReason error", body: events(hel, `{"type":"finish","finishReason":"error"}`, done), text: "Hel", err: "the response ended with the finishReason error"},
+		{name: "error of a server", body: events(hel, `{"error":"no key"}`), text: "Hel", err: "no key"},
+		{name: "error event", body: events(hel) + "event: error\ndata: {\"message\":\"bad gateway\"}\n\n", text: "Hel", err: "bad gateway"},
+		{name: "error as text", body: events(hel, "error: bad gateway"), text: "Hel", err: "bad gateway"},
 	})
 }
 
 func TestAISDKErrors(t *testing.T) {
-	e := firstError(t, llm.AISDK, dify(`{"type":"abort","reason":"by the user"}`))
+	e := firstError(t, llm.AISDK, events(`{"type":"abort","reason":"by the user"}`))
 	require.Equal(t, []any{"abort", 0, false}, []any{e.Type, e.Status, e.Retryable()})
 }
 
 func TestAISDKFilter(t *testing.T) {
-	body := dify(`{"type":"start-step"}`, `{"type":"finish","finishReason":"content-filter"}`, "[DONE]")
+	body := events(`{"type":"start-step"}`, `{"type":"finish","finishReason":"content-filter"}`, "[DONE]")
 	require.Equal(t, "content-filter", serviceError(t, textError(t, llm.AISDK, body)).Type)
 }
 
 func TestAISDKBrokenJSON(t *testing.T) {
-	got := readBody(t, llm.AISDK, dify(`{"type":`, `{"type":"text-delta","delta":"Hel"}`, "[DONE]"))
+	got := readBody(t, llm.AISDK, events(`{"type":`, `{"type":"text-delta","delta":"Hel"}`, "[DONE]"))
 	_, ok := errors.AsType[*sse.DecodeError](got.cause)
 	require.True(t, ok, "%v", got.cause)
 	require.Equal(t, "Hel", got.text)

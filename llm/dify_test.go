@@ -2,7 +2,6 @@ package llm_test
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,11 +9,6 @@ import (
 	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/llm"
 )
-
-// dify returns a stream of events with this data.
-func dify(events ...string) string {
-	return "data: " + strings.Join(events, "\n\ndata: ") + "\n\n"
-}
 
 const (
 	difyHel     = `{"event":"message","task_id":"t","message_id":"m","conversation_id":"c","answer":"Hel"}`
@@ -36,20 +30,20 @@ func TestDify(t *testing.T) {
 	const chatflow = `,"message_id":"m","conversation_id":"c"`
 	check(t, llm.Dify, []stream{
 		{
-			name: "chat", body: dify(difyHel) + "event: ping\n\n" + dify(`{"event":"ping"}`, `{"event":"tts_message","audio":"qg=="}`, difyLo,
-				`{"event":"message_file","id":"f","type":"image","url":"/f"}`, difyEnd) + dify(`{"event":"tts_message_end","audio":""}`),
+			name: "chat", body: events(difyHel) + "event: ping\n\n" + events(`{"event":"ping"}`, `{"event":"tts_message","audio":"qg=="}`, difyLo,
+				`{"event":"message_file","id":"f","type":"image","url":"/f"}`, difyEnd) + events(`{"event":"tts_message_end","audio":""}`),
 			text: "Hello", usage: usage,
 		},
 		{
-			name: "completion", body: dify(`{"event":"message","message_id":"m","answer":"Hello"}`, `{"event":"message_end","message_id":"m","metadata":{}}`),
+			name: "completion", body: events(`{"event":"message","message_id":"m","answer":"Hello"}`, `{"event":"message_end","message_id":"m","metadata":{}}`),
 			text: "Hello",
 		},
 		{
-			name: "the same text twice", body: dify(difyHel, difyHel, difyEnd),
+			name: "the same text twice", body: events(difyHel, difyHel, difyEnd),
 			text: "HelHel", usage: usage,
 		},
 		{
-			name: "agent", body: dify(
+			name: "agent", body: events(
 				`{"event":"agent_thought","id":"a","position":1,"thought":"","tool":"","tool_input":""}`,
 				`{"event":"agent_message","message_id":"m","answer":"Hel"}`,
 				`{"event":"agent_message","message_id":"m","answer":"lo"}`,
@@ -58,119 +52,119 @@ func TestDify(t *testing.T) {
 			text: "Hello", usage: usage,
 		},
 		{
-			name: "agent, with the whole at the end", body: dify(
+			name: "agent, with the whole at the end", body: events(
 				`{"event":"agent_message","message_id":"m","answer":"Hel"}`,
 				`{"event":"agent_message","message_id":"m","answer":"lo"}`,
 				`{"event":"message","message_id":"m","answer":"Hello"}`, difyEnd),
 			text: "Hello", usage: usage,
 		},
 		{
-			name: "agent, then more", body: dify(
+			name: "agent, then more", body: events(
 				`{"event":"agent_message","message_id":"m","answer":"Hel"}`,
 				`{"event":"message","message_id":"m","answer":"lo"}`, difyEnd),
 			text: "Hello", usage: usage,
 		},
 		{
-			name: "message_replace", body: dify(difyHel, `{"event":"message_replace","message_id":"m","answer":"I cannot say.","reason":"output_moderation"}`, difyEnd),
+			name: "message_replace", body: events(difyHel, `{"event":"message_replace","message_id":"m","answer":"I cannot say.","reason":"output_moderation"}`, difyEnd),
 			text: "I cannot say.", resets: 1, usage: usage,
 		},
 		{
-			name: "chatflow, message_end last", body: dify(difyStarted, difyNode, difyHel, difyLo,
+			name: "chatflow, message_end last", body: events(difyStarted, difyNode, difyHel, difyLo,
 				finished("succeeded", `,"outputs":{"answer":"Hello","files":[]},"error":null`, chatflow), difyEnd),
 			text: "Hello", finish: "succeeded", usage: usage,
 		},
 		{
-			name: "chatflow, without message_end", body: dify(difyHel, difyLo, finished("succeeded", `,"outputs":{"answer":"Hello"}`, chatflow)),
+			name: "chatflow, without message_end", body: events(difyHel, difyLo, finished("succeeded", `,"outputs":{"answer":"Hello"}`, chatflow)),
 			text: "Hello", finish: "succeeded",
 		},
 		{
-			name: "chatflow, workflow_finished last", body: dify(difyHel, difyLo, difyEnd, finished("succeeded", "", chatflow)),
+			name: "chatflow, workflow_finished last", body: events(difyHel, difyLo, difyEnd, finished("succeeded", "", chatflow)),
 			text: "Hello", usage: usage,
 		},
 		{
-			name: "chatflow, replaced", body: dify(difyHel, `{"event":"message_replace","answer":"No."}`,
+			name: "chatflow, replaced", body: events(difyHel, `{"event":"message_replace","answer":"No."}`,
 				finished("succeeded", `,"outputs":{"answer":"Hello"}`, chatflow), difyEnd),
 			text: "No.", resets: 1, finish: "succeeded", usage: usage,
 		},
 		{
-			name: "chatflow, taken back", body: dify(difyHel, `{"event":"message_replace","answer":""}`,
+			name: "chatflow, taken back", body: events(difyHel, `{"event":"message_replace","answer":""}`,
 				finished("succeeded", `,"outputs":{"answer":"Hello"}`, chatflow), difyEnd),
 			resets: 1, finish: "succeeded", usage: usage,
 		},
 		{
-			name: "workflow", body: dify(difyStarted, `{"event":"reasoning_chunk","data":{"reasoning":"Hm","node_id":"n","is_final":false}}`,
+			name: "workflow", body: events(difyStarted, `{"event":"reasoning_chunk","data":{"reasoning":"Hm","node_id":"n","is_final":false}}`,
 				`{"event":"reasoning_chunk","data":{"reasoning":"","node_id":"n","is_final":true}}`, difyNode, difyChunk,
 				`{"event":"text_chunk","data":{"text":"lo"}}`, finished("succeeded", `,"outputs":{"text":"Hello"}`, "")),
 			text: "Hello", reasoning: "Hm", finish: "succeeded",
 		},
 		{
-			name: "text_replace", body: dify(difyChunk, `{"event":"text_replace","data":{"text":"No."}}`, finished("succeeded", `,"outputs":{"text":"Hello"}`, "")),
+			name: "text_replace", body: events(difyChunk, `{"event":"text_replace","data":{"text":"No."}}`, finished("succeeded", `,"outputs":{"text":"Hello"}`, "")),
 			text: "No.", resets: 1, finish: "succeeded",
 		},
 		{
-			name: "workflow that only has outputs", body: dify(difyStarted, finished("partial-succeeded", `,"outputs":{"result":"Hello","n":2}`, "")),
+			name: "workflow that only has outputs", body: events(difyStarted, finished("partial-succeeded", `,"outputs":{"result":"Hello","n":2}`, "")),
 			text: "Hello", finish: "partial-succeeded",
 		},
 		{
-			name: "workflow with several outputs", body: dify(difyStarted, finished("succeeded", `,"outputs":{"a":"Hel","b":"lo"}`, "")),
+			name: "workflow with several outputs", body: events(difyStarted, finished("succeeded", `,"outputs":{"a":"Hel","b":"lo"}`, "")),
 			finish: "succeeded",
 		},
 		{
-			name: "workflow without outputs", body: dify(finished("", `,"outputs":null`, "")),
+			name: "workflow without outputs", body: events(finished("", `,"outputs":null`, "")),
 		},
 		{
-			name: "paused", body: dify(difyHel, `{"event":"human_input_required","data":{"node_id":"h","form_content":"?"}}`,
+			name: "paused", body: events(difyHel, `{"event":"human_input_required","data":{"node_id":"h","form_content":"?"}}`,
 				`{"event":"workflow_paused","workflow_run_id":"w","data":{"status":"paused","reasons":[{"type":"human_input_required"}],"outputs":{}}}`),
 			text: "Hel", finish: "paused",
 		},
 		{
-			name: "paused, then message_end", body: dify(difyHel, `{"event":"workflow_paused","data":{}}`, difyEnd),
+			name: "paused, then message_end", body: events(difyHel, `{"event":"workflow_paused","data":{}}`, difyEnd),
 			text: "Hel", finish: "paused", usage: usage,
 		},
 		{
-			name: "numbers, null and keep-alives", body: "retry: 1000\n\ndata: ping\n\nevent: ping\ndata:\n\n" + dify(`{"event":"message","answer":42}`, `{"event":"message","answer":null}`, `{}`, difyEnd),
+			name: "numbers, null and keep-alives", body: "retry: 1000\n\ndata: ping\n\nevent: ping\ndata:\n\n" + events(`{"event":"message","answer":42}`, `{"event":"message","answer":null}`, `{}`, difyEnd),
 			text: "42", usage: usage,
 		},
-		{name: "no end", body: dify(difyHel), text: "Hel", err: "truncated"},
-		{name: "no sentinel of Dify", body: dify(difyHel, "[DONE]"), text: "Hel", err: "truncated"},
+		{name: "no end", body: events(difyHel), text: "Hel", err: "truncated"},
+		{name: "no sentinel of Dify", body: events(difyHel, "[DONE]"), text: "Hel", err: "truncated"},
 		{
-			name: "error", body: dify(difyHel, `{"event":"error","task_id":"t","message_id":"m","status":400,"code":"completion_request_error","message":"the provider refuses"}`),
+			name: "error", body: events(difyHel, `{"event":"error","task_id":"t","message_id":"m","status":400,"code":"completion_request_error","message":"the provider refuses"}`),
 			text: "Hel", err: "the provider refuses",
 		},
 		{
-			name: "failed, then error", body: dify(difyHel, finished("failed", `,"error":"node llm: no quota"`, chatflow),
+			name: "failed, then error", body: events(difyHel, finished("failed", `,"error":"node llm: no quota"`, chatflow),
 				`{"event":"error","status":400,"code":"invalid_param","message":"node llm: no quota"}`),
 			text: "Hel", err: "node llm: no quota",
 		},
 		{
-			name: "error, then workflow_finished", body: dify(`{"event":"error","status":500,"code":"internal_server_error","message":"Internal Server Error"}`,
+			name: "error, then workflow_finished", body: events(`{"event":"error","status":500,"code":"internal_server_error","message":"Internal Server Error"}`,
 				finished("failed", "", "")),
 			err: "Internal Server Error",
 		},
-		{name: "failed without a reason", body: dify(difyChunk, finished("failed", "", "")), text: "Hel", err: "the workflow has the status failed"},
-		{name: "stopped", body: dify(difyHel, finished("stopped", `,"error":"stopped by the user"`, chatflow), difyEnd), text: "Hel", err: "stopped by the user"},
-		{name: "error event", body: dify(difyHel) + "event: error\ndata: upstream closed\n\n", text: "Hel", err: "upstream closed"},
-		{name: "error body", body: dify(difyHel, `{"code":"unauthorized","message":"the key is invalid","status":401}`), text: "Hel", err: "the key is invalid"},
-		{name: "error envelope", body: dify(difyHel, `{"error":{"message":"bad gateway"}}`), text: "Hel", err: "bad gateway"},
-		{name: "error as text", body: dify(difyHel, "error: bad gateway"), text: "Hel", err: "bad gateway"},
+		{name: "failed without a reason", body: events(difyChunk, finished("failed", "", "")), text: "Hel", err: "the workflow has the status failed"},
+		{name: "stopped", body: events(difyHel, finished("stopped", `,"error":"stopped by the user"`, chatflow), difyEnd), text: "Hel", err: "stopped by the user"},
+		{name: "error event", body: events(difyHel) + "event: error\ndata: upstream closed\n\n", text: "Hel", err: "upstream closed"},
+		{name: "error body", body: events(difyHel, `{"code":"unauthorized","message":"the key is invalid","status":401}`), text: "Hel", err: "the key is invalid"},
+		{name: "error envelope", body: events(difyHel, `{"error":{"message":"bad gateway"}}`), text: "Hel", err: "bad gateway"},
+		{name: "error as text", body: events(difyHel, "error: bad gateway"), text: "Hel", err: "bad gateway"},
 	})
 }
 
 func TestDifyErrors(t *testing.T) {
-	e := firstError(t, llm.Dify, dify(`{"event":"error","status":400,"code":"invalid_param","message":"no"}`))
+	e := firstError(t, llm.Dify, events(`{"event":"error","status":400,"code":"invalid_param","message":"no"}`))
 	require.Equal(t, []any{"", "invalid_param", 400, false}, []any{e.Type, e.Code, e.Status, e.Retryable()})
 
-	e = firstError(t, llm.Dify, dify(`{"event":"error","status":500,"code":"internal_server_error","message":"no"}`))
+	e = firstError(t, llm.Dify, events(`{"event":"error","status":500,"code":"internal_server_error","message":"no"}`))
 	require.True(t, e.Retryable())
 
-	e = firstError(t, llm.Dify, dify(finished("failed", `,"error":"no"`, "")))
+	e = firstError(t, llm.Dify, events(finished("failed", `,"error":"no"`, "")))
 	require.Equal(t, []any{"failed", "", 0, false}, []any{e.Type, e.Code, e.Status, e.Retryable()})
 }
 
 func TestDifyText(t *testing.T) {
 	for name, body := range map[string]string{
-		"succeeded": dify(finished("succeeded", "", "")),
-		"paused":    dify(`{"event":"workflow_paused","data":{"status":"paused"}}`),
+		"succeeded": events(finished("succeeded", "", "")),
+		"paused":    events(`{"event":"workflow_paused","data":{"status":"paused"}}`),
 	} {
 		for text, err := range llm.Dify.Text(parse(body)) {
 			require.Fail(t, "a response without text has some", "%s: %q, %v", name, text, err)
@@ -179,7 +173,7 @@ func TestDifyText(t *testing.T) {
 }
 
 func TestDifyBrokenJSON(t *testing.T) {
-	got := readBody(t, llm.Dify, dify(`{"event":`, difyHel, difyEnd))
+	got := readBody(t, llm.Dify, events(`{"event":`, difyHel, difyEnd))
 	_, ok := errors.AsType[*sse.DecodeError](got.cause)
 	require.True(t, ok, "%v", got.cause)
 	require.Equal(t, "Hel", got.text)

@@ -293,14 +293,14 @@ func TestRefusalsWithoutAnError(t *testing.T) {
 var jsonDialects = map[llm.Dialect]string{
 	llm.OpenAIChat:         hel,
 	llm.OpenAIResponses:    textDelta,
-	llm.Anthropic:          dify(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}`),
-	llm.Gemini:             dify(`{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]}`),
-	llm.GeminiInteractions: dify(`{"event_type":"step.delta","index":0,"delta":{"type":"text","text":"Hel"}}`),
-	llm.Cohere:             dify(`{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Hel"}}}}`),
+	llm.Anthropic:          events(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}`),
+	llm.Gemini:             events(`{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]}`),
+	llm.GeminiInteractions: events(`{"event_type":"step.delta","index":0,"delta":{"type":"text","text":"Hel"}}`),
+	llm.Cohere:             events(`{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Hel"}}}}`),
 	llm.Perplexity:         hel,
 	llm.Replicate:          "event: output\ndata: Hel\n\n",
-	llm.Dify:               dify(difyHel),
-	llm.AISDK:              dify(`{"type":"text-delta","id":"t1","delta":"Hel"}`),
+	llm.Dify:               events(difyHel),
+	llm.AISDK:              events(`{"type":"text-delta","id":"t1","delta":"Hel"}`),
 }
 
 // What has nothing of the dialect is an error by what it says, also if [DONE] follows.
@@ -392,7 +392,7 @@ func TestMembersOfAnotherType(t *testing.T) {
 		{llm.Dify, []string{`{"event":"agent_log","data":[]}`, `{"event":"message_end","metadata":[]}`}, "", "", nil},
 	} {
 		for _, w := range ways {
-			got := w.read(t, s.dialect, strings.NewReader(dify(s.events...)))
+			got := w.read(t, s.dialect, strings.NewReader(events(s.events...)))
 			require.NoError(t, got.cause, "%v: %v", s.dialect, s.events)
 			require.Equal(t, s.text, got.text)
 			require.Equal(t, s.finish, got.finish)
@@ -400,7 +400,7 @@ func TestMembersOfAnotherType(t *testing.T) {
 		}
 	}
 	for _, data := range []string{`{"error":{"message":"lost"},"choices":"x"}`, `{"choices":[{"delta":7}],"error":"lost"}`} {
-		require.Equal(t, "lost", ways[0].read(t, llm.OpenAIChat, strings.NewReader(dify(data, "[DONE]"))).err)
+		require.Equal(t, "lost", ways[0].read(t, llm.OpenAIChat, strings.NewReader(events(data, "[DONE]"))).err)
 	}
 }
 
@@ -411,13 +411,13 @@ func TestDepth(t *testing.T) {
 		return strings.Repeat(begin, n) + core + strings.Repeat(end, n)
 	}
 	for n, want := range map[int]string{1: "x", 9: "x", 11: `{"error":"x"}`} {
-		require.Equal(t, want, firstError(t, llm.OpenAIChat, dify(nested(n, `{"error":`, `"x"`, `}`))).Message)
+		require.Equal(t, want, firstError(t, llm.OpenAIChat, events(nested(n, `{"error":`, `"x"`, `}`))).Message)
 	}
 	for _, c := range []struct {
 		n    int
 		want string
 	}{{8, "x"}, {9, ""}} {
-		got := readBody(t, llm.OpenAIChat, dify(`{"choices":[{"delta":{"content":`+nested(c.n, `{"text":`, `"x"`, `}`)+`}}]}`, "[DONE]"))
+		got := readBody(t, llm.OpenAIChat, events(`{"choices":[{"delta":{"content":`+nested(c.n, `{"text":`, `"x"`, `}`)+`}}]}`, "[DONE]"))
 		require.Equal(t, c.want, got.text)
 		require.Equal(t, c.want == "", got.cause != nil)
 	}
@@ -426,7 +426,7 @@ func TestDepth(t *testing.T) {
 		nested(9000, `{"error":`, `{}`, `}`), nested(9000, `[`, ``, `]`), `{"error":` + nested(9000, `[`, ``, `]`) + `}`,
 		`{"choices":[{"delta":{"content":` + nested(9000, `{"text":`, `"x"`, `}`) + `}}]}`, `{"choices":[{"delta":{"content":` + nested(9000, `[`, ``, `]`) + `}}]}`,
 	} {
-		readBody(t, llm.OpenAIChat, dify(data, "[DONE]"))
+		readBody(t, llm.OpenAIChat, events(data, "[DONE]"))
 	}
 	require.Less(t, time.Since(start), 5*time.Second)
 }

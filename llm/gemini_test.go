@@ -106,7 +106,7 @@ data: {"candidates":[{"finishReason":"SAFETY","finishMessage":"The response is b
 			text: "Hel", finish: "MAX_TOKENS",
 		},
 		{
-			name: "reasons that are none",
+			name: "words that are not a reason",
 			body: `data: {"candidates":[{"content":{"parts":[{"text":"Hel"}]},"finishReason":""}]}
 
 data: {"candidates":[{"content":{"parts":[{"text":"lo"}]},"finishReason":"FINISH_REASON_UNSPECIFIED"}],"promptFeedback":{"blockReason":"BLOCK_REASON_UNSPECIFIED"}}

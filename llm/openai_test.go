@@ -515,7 +515,7 @@ func TestOpenAIChatTextOfALongRefusal(t *testing.T) {
 func TestErrorsAreNotShared(t *testing.T) {
 	opt := llm.OpenAIChat.Option()
 	for range 2 {
-		s, err := sse.FromResponse(newResponse(strings.NewReader(dify(`{"error":{"message":"lost"}}`))), opt)
+		s, err := sse.FromResponse(newResponse(strings.NewReader(events(`{"error":{"message":"lost"}}`))), opt)
 		require.NoError(t, err)
 		e := serviceError(t, join(llm.OpenAIChat.Deltas(s)).cause)
 		require.Equal(t, "lost", e.Message)

@@ -356,7 +356,7 @@ func TestOpenAIResponsesWithoutIndex(t *testing.T) {
 		{"a message that is another when it is done", []string{onDelta, eDelta, strings.ReplaceAll(doneOne, "One", "1"), completed(strings.ReplaceAll(one, "One", "1"))}, "One.", "", nil},
 		{"the end of a message only in the response", []string{onDelta, completed(one, two)}, "One.Two.", "", nil},
 	} {
-		body := dify(c.events...)
+		body := events(c.events...)
 		check(t, llm.OpenAIResponses, []stream{
 			{name: c.name, body: body, text: c.text, reasoning: c.reasoning, calls: c.calls, finish: "completed"},
 			{name: c.name + ", all 0", body: strings.ReplaceAll(body, `{"type":"response.`, `{"output_index":0,"type":"response.`), text: c.text, reasoning: c.reasoning, calls: c.calls, finish: "completed"},

@@ -118,6 +118,11 @@ func textError(t *testing.T, d llm.Dialect, body string) (last error) {
 
 func parse(body string) *sse.Parser { return sse.NewParser(strings.NewReader(body)) }
 
+// events returns a stream of events with this data.
+func events(data ...string) string {
+	return "data: " + strings.Join(data, "\n\ndata: ") + "\n\n"
+}
+
 // without returns body without the lines that begin with one of the prefixes.
 func without(body string, prefixes ...string) string {
 	var b strings.Builder
