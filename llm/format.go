@@ -129,18 +129,24 @@ type chunk struct {
 	item, part int
 	whole      scope
 
-	// keep is set on text that a later event may repeat or bring back. If repeats is set and
-	// Text, the first of its part, is all the text kept, it adds nothing.
-	keep, repeats bool
+	// keep is set on text that a later event may repeat or bring back.
+	keep bool
+
+	// repeats is set on text that may repeat all the text kept. It adds nothing if it does,
+	// and is the first text of its part.
+	repeats bool
 
 	// step is set if a step begins. With Reset, only the text of the step is taken back.
 	step bool
 
-	// byID is set if the IDs of the calls tell them apart, whatever their Index is, and alike
-	// if some servers give all calls the same Index and no ID. itemID is the ID of the item
-	// that is a call, if it has one beside that of the call.
-	byID, alike bool
-	itemID      string
+	// byID is set if the IDs of the calls tell them apart, whatever their Index is.
+	byID bool
+
+	// alike is set if some servers give all calls the same Index and no ID.
+	alike bool
+
+	// itemID is the ID of the item that is a call, if it has one beside that of the call.
+	itemID string
 
 	// served is set if the service makes the ToolCalls itself. No piece of them is a delta.
 	served bool

@@ -39,8 +39,12 @@ const (
 	aRefusal
 )
 
-// A callKey is what a call is found by: its Index in the stream with its ID, or with that of
-// its item, or, for the last call with the Index, with ""; or anyIndex and its ID.
+// A callKey finds a call. A call has several:
+//
+//	{Index in the stream, its ID}
+//	{Index in the stream, the ID of its item}
+//	{Index in the stream, ""}   of the calls with this Index, the last
+//	{anyIndex, its ID}
 type callKey struct {
 	index int
 	id    string
