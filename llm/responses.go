@@ -30,7 +30,7 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 		ItemID           word  `json:"item_id"`
 		OutputIndex      count `json:"output_index"`
 		ContentIndex     count `json:"content_index"`
-		SummaryIndex     count `json:"summary_index"`
+		SummaryIndex     count `json:"summary_index"` // in place of ContentIndex
 		Delta            responsesDelta
 		Text             content
 		Refusal          word
@@ -57,7 +57,7 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 	}
 
 	index := int(v.OutputIndex)
-	c.item, c.part, c.keep = index, int(v.ContentIndex), true
+	c.item, c.part, c.keep = index, int(cmp.Or(v.ContentIndex, v.SummaryIndex)), true
 	c.itemID = string(cmp.Or(v.ItemID, v.Item.ID))
 	kind, isDone := strings.CutSuffix(kind, ".done")
 	if isDone {
@@ -72,15 +72,9 @@ func readOpenAIResponses(typ string, data []byte) (c chunk, err error) {
 		c.Refusal = string(v.Delta.word)
 	case "refusal":
 		c.Refusal = string(v.Refusal)
-	case "reasoning_text.delta", "reasoning.delta":
+	case "reasoning_text.delta", "reasoning.delta", "reasoning_summary_text.delta", "reasoning_summary.delta":
 		c.Reasoning = v.Delta.content.text
-	case "reasoning_text", "reasoning":
-		c.Reasoning = v.Text.text
-	case "reasoning_summary_text.delta", "reasoning_summary.delta":
-		c.part = int(v.SummaryIndex)
-		c.Reasoning = v.Delta.content.text
-	case "reasoning_summary_text", "reasoning_summary":
-		c.part = int(v.SummaryIndex)
+	case "reasoning_text", "reasoning", "reasoning_summary_text", "reasoning_summary":
 		c.Reasoning = v.Text.text
 	case "function_call_arguments.delta", "custom_tool_call_input.delta":
 		c.ToolCalls = []ToolCall{{Index: index, Arguments: string(v.Delta.word)}}
