@@ -289,8 +289,8 @@ func TestRefusalsWithoutAnError(t *testing.T) {
 	}
 }
 
-// jsonDialects are those whose events are JSON, with the first half of a text.
-var jsonDialects = map[llm.Dialect]string{
+// halves has the first half of a text in each dialect.
+var halves = map[llm.Dialect]string{
 	llm.OpenAIChat:         hel,
 	llm.OpenAIResponses:    textDelta,
 	llm.Anthropic:          events(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}`),
@@ -303,9 +303,9 @@ var jsonDialects = map[llm.Dialect]string{
 	llm.AISDK:              events(`{"type":"text-delta","id":"t1","delta":"Hel"}`),
 }
 
-// What has nothing of the dialect is an error by what it says, also if [DONE] follows.
+// Data that has nothing of the dialect can report an error, also if [DONE] follows.
 func TestErrorsThatAreNotOfTheDialect(t *testing.T) {
-	for d, half := range jsonDialects {
+	for d, half := range halves {
 		for _, c := range []struct{ body, err string }{
 			{`data: [{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}]`, "overloaded"},
 			{`data: {"code":500,"msg":"404 NOT_FOUND","success":false}`, "404 NOT_FOUND"},
@@ -353,7 +353,7 @@ func TestErrorsThatAreNotOfTheDialect(t *testing.T) {
 }
 
 // Members that report no error, although they are set.
-func TestErrorsThatAreNone(t *testing.T) {
+func TestMembersThatReportNoError(t *testing.T) {
 	for _, members := range []string{
 		`"error":"None"`, `"error":"null"`, `"error":{"code":200,"message":"success"}`, `"error":{"code":0,"message":"","details":[ ]}`,
 		`"error_code":200`, `"error":{"code":"0","message":"OK"}`, `"error":[{},[ ],"none"]`, `"base_resp":[]`, `"base_resp":{"status_code":0,"status_msg":"success"}`,

@@ -10,8 +10,8 @@ import (
 	"github.com/fetchsse/sse/llm"
 )
 
-// The streams in testdata/streams that a dialect reads, of which the others are MCP and
-// feeds. Their framing is that of the services.
+// The streams in testdata/streams that a dialect reads. The others there are of MCP and of
+// feeds. The framing is that of the services.
 func TestStreams(t *testing.T) {
 	for name, s := range map[string]struct {
 		dialect llm.Dialect
