@@ -238,15 +238,13 @@ func decode(typ string, data []byte, v any) (c chunk, ok bool, err error) {
 // write for an empty object.
 func withoutEmptyLists(data []byte) []byte {
 	var b []byte
-	var inString, escaped bool
+	var q quotes
 	list := -1 // where b has a list that is empty so far
 	for _, c := range data {
 		b = append(b, c)
 		switch {
-		case escaped:
-			escaped = false
-		case inString:
-			escaped, inString = c == '\\', c != '"'
+		case q.has(c):
+			list = -1
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
 		case c == '[':
 			list = len(b) - 1
@@ -254,10 +252,27 @@ func withoutEmptyLists(data []byte) []byte {
 			b = append(b[:list], "null"...)
 			list = -1
 		default:
-			inString, list = c == '"', -1
+			list = -1
 		}
 	}
 	return b
+}
+
+// A quotes tells the strings of JSON from the rest of it, byte by byte.
+type quotes struct{ open, escaped bool }
+
+// has reports whether c, the next byte, belongs to a string, of which the quotes are part.
+func (q *quotes) has(c byte) bool {
+	switch {
+	case !q.open:
+		q.open = c == '"'
+		return q.open
+	case q.escaped:
+		q.escaped = false
+	default:
+		q.escaped, q.open = c == '\\', c != '"'
+	}
+	return true
 }
 
 // An optional is a member that a response can do without: of JSON of another type, it has

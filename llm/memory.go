@@ -244,19 +244,14 @@ func (m *memory) newCall(t ToolCall) *call {
 // A braces counts the objects and lists that are open in JSON, which is written to it in
 // pieces. None are open at the end of an object.
 type braces struct {
-	depth             int
-	inString, escaped bool
+	depth  int
+	quotes quotes
 }
 
 func (b *braces) write(s string) {
 	for _, c := range []byte(s) {
 		switch {
-		case b.escaped:
-			b.escaped = false
-		case b.inString:
-			b.escaped, b.inString = c == '\\', c != '"'
-		case c == '"':
-			b.inString = true
+		case b.quotes.has(c):
 		case c == '{' || c == '[':
 			b.depth++
 		case c == '}' || c == ']':
