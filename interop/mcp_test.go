@@ -1,18 +1,15 @@
 package interop
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/internal/flaky"
 )
 
 const (
@@ -31,75 +29,12 @@ const (
 	notifications = 12 // of the progress of the slow tool
 )
 
-// A breaker is a TCP proxy. It breaks a connection when the server sends the next of its
-// marks, which the client does not get. Each mark breaks one connection.
-type breaker struct {
-	address string
-	backend string
-
-	mu    sync.Mutex
-	marks []string
-}
-
-func newBreaker(t *testing.T, backend string, marks ...string) *breaker {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { l.Close() })
-	b := &breaker{address: l.Addr().String(), backend: backend, marks: marks}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go b.relay(client)
-		}
-	}()
-	return b
-}
-
-// relay connects client to the server until one of them ends or a mark comes.
-func (b *breaker) relay(client net.Conn) {
-	defer client.Close()
-	server, err := net.Dial("tcp", b.backend)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	go func() {
-		defer server.Close()
-		_, _ = io.Copy(server, client)
-	}()
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := server.Read(buf)
-		end, cut := b.find(buf[:n])
-		if _, werr := client.Write(buf[:end]); cut || err != nil || werr != nil {
-			return
-		}
-	}
-}
-
-// find returns where part, which the server wrote at once, reaches the next mark.
-func (b *breaker) find(part []byte) (end int, cut bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.marks) > 0 {
-		if i := bytes.Index(part, []byte(b.marks[0])); i >= 0 {
-			b.marks = b.marks[1:]
-			return i, true
-		}
-	}
-	return len(part), false
-}
-
-// A mcpServer is a server of the SDK with a slow tool, behind a breaker.
+// A mcpServer is a server of the SDK with a slow tool, behind a proxy.
 type mcpServer struct {
-	sdk     *mcp.Server
-	breaker *breaker
-	runs    atomic.Int64 // of the tool
-	posts   atomic.Int64 // received
+	sdk   *mcp.Server
+	proxy *flaky.Proxy
+	runs  atomic.Int64 // of the tool
+	posts atomic.Int64 // received
 }
 
 // newMCPServer starts a server. The tool calls each, if it is not nil, after each progress
@@ -134,7 +69,7 @@ func newMCPServer(t *testing.T, opts *mcp.StreamableHTTPOptions, each func(i int
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
-	s.breaker = newBreaker(t, srv.Listener.Addr().String(), marks...)
+	s.proxy = flaky.New(t, srv.Listener.Addr().String(), marks...)
 	return s
 }
 
@@ -166,7 +101,7 @@ type mcpClient struct {
 // newMCPClient returns a client that has initialized a session of s.
 func newMCPClient(t *testing.T, s *mcpServer, version string) *mcpClient {
 	t.Helper()
-	c := &mcpClient{url: "http://" + s.breaker.address, version: version}
+	c := &mcpClient{url: "http://" + s.proxy.Address, version: version}
 	c.Client = sse.NewClient(
 		sse.WithHTTPClient(newClient(t, &http.Transport{})),
 		sse.WithResponseCheck(c.check),
@@ -340,15 +275,13 @@ func TestMCPResumesAfterSilence(t *testing.T) {
 		}
 	})
 	c = newMCPClient(t, s, primed)
-	p := newSilencer(t, s.breaker.backend)
-	c.url = "http://" + p.address
 	stream, err := c.Fetch(c.post(t, callSlow), sse.WithIdleTimeout(time.Second))
 	require.NoError(t, err)
 	defer stream.Close()
 	var events []sse.Event
 	for stream.Next() {
 		if events = append(events, stream.Event()); len(events) == 3 {
-			p.silence()
+			s.proxy.Silence()
 		}
 	}
 	require.NoError(t, stream.Err())

@@ -1,87 +1,18 @@
 package interop
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/internal/flaky"
 )
-
-// A silencer is a TCP proxy that can make its connections dead: nothing passes them any
-// more and nothing ends them. New connections work.
-type silencer struct {
-	address string
-	dials   atomic.Int64
-
-	mu     sync.Mutex
-	silent chan struct{} // closed for the connections so far
-}
-
-func newSilencer(t *testing.T, backend string) *silencer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { l.Close() })
-	p := &silencer{address: l.Addr().String(), silent: make(chan struct{})}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			p.dials.Add(1)
-			server, err := net.Dial("tcp", backend)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			context.AfterFunc(t.Context(), func() { client.Close(); server.Close() })
-			p.mu.Lock()
-			silent := p.silent
-			p.mu.Unlock()
-			go pass(server, client, silent)
-			go pass(client, server, silent)
-		}
-	}()
-	return p
-}
-
-// pass copies from src to dst. Once silent is closed, it drops what it reads.
-func pass(dst, src net.Conn, silent <-chan struct{}) {
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := src.Read(buf)
-		select {
-		case <-silent:
-			if err != nil {
-				return // dst does not learn of it
-			}
-			continue
-		default:
-		}
-		if _, werr := dst.Write(buf[:n]); err != nil || werr != nil {
-			dst.Close()
-			return
-		}
-	}
-}
-
-func (p *silencer) silence() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	close(p.silent)
-	p.silent = make(chan struct{})
-}
 
 // Three subscriptions share a connection to nginx over HTTP/2. When it goes silent, each of
 // them recovers with one attempt over a connection of its own, after its idle timeout or at
@@ -121,7 +52,7 @@ func TestNginxSilence(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer hc.CloseIdleConnections()
-			p := newSilencer(t, address)
+			p := flaky.New(t, address)
 			type result struct {
 				requests, timeouts int
 				protocols          []string
@@ -132,7 +63,7 @@ func TestNginxSilence(t *testing.T) {
 			silenced := make(chan struct{})
 			for range streams {
 				var r result
-				s, err := sse.Subscribe(request(t, http.MethodGet, "https://"+p.address), sse.WithHTTPClient(hc), withoutWaits,
+				s, err := sse.Subscribe(request(t, http.MethodGet, "https://"+p.Address), sse.WithHTTPClient(hc), withoutWaits,
 					sse.WithIdleTimeout(idle), sse.WithTrace(&sse.Trace{
 						Request: func(*http.Request) { r.requests++ },
 						Open:    func(resp *http.Response) { r.protocols = append(r.protocols, resp.Proto) },
@@ -153,8 +84,8 @@ func TestNginxSilence(t *testing.T) {
 					recovered <- r
 				}()
 			}
-			require.EqualValues(t, 1, p.dials.Load())
-			p.silence()
+			require.Equal(t, 1, p.Dials())
+			p.Silence()
 			close(silenced)
 			var slowest time.Duration
 			for range streams {
@@ -165,10 +96,10 @@ func TestNginxSilence(t *testing.T) {
 				require.Equal(t, []string{"HTTP/2.0", "HTTP/2.0"}, r.protocols)
 				slowest = max(slowest, r.recovery)
 			}
-			require.EqualValues(t, 1+streams, p.dials.Load())
+			require.Equal(t, 1+streams, p.Dials())
 			results.row(t, nginxVersion(t), "HTTP/2, a silent connection, "+c.name,
 				"%d streams with an idle timeout of %v recovered within %v, with one attempt each and %d dials",
-				streams, idle, slowest.Round(10*time.Millisecond), p.dials.Load()-1)
+				streams, idle, slowest.Round(10*time.Millisecond), p.Dials()-1)
 		})
 	}
 }

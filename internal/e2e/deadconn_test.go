@@ -18,81 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/internal/flaky"
 )
 
-// A silencer is a TCP proxy that can make its connections dead: nothing passes them any
-// more and nothing ends them, as behind a NAT that has forgotten them. New connections
-// work.
-type silencer struct {
-	listener net.Listener
-	backend  string
-	accepted atomic.Int64
-
-	mu     sync.Mutex
-	silent chan struct{} // closed for the connections made so far
-}
-
-func newSilencer(t *testing.T, backend string) *silencer {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &silencer{listener: l, backend: backend, silent: make(chan struct{})}
-	t.Cleanup(func() { l.Close() })
-	go p.serve(t.Context())
-	return p
-}
-
-func (p *silencer) serve(ctx context.Context) {
-	for {
-		client, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", p.backend)
-		if err != nil {
-			client.Close()
-			continue
-		}
-		context.AfterFunc(ctx, func() { client.Close(); server.Close() })
-		p.accepted.Add(1)
-		p.mu.Lock()
-		silent := p.silent
-		p.mu.Unlock()
-		go relay(server, client, silent)
-		go relay(client, server, silent)
-	}
-}
-
-// relay copies from src to dst until silent is closed. From then on it drops what it reads.
-func relay(dst, src net.Conn, silent <-chan struct{}) {
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := src.Read(buf)
-		select {
-		case <-silent:
-			if err != nil {
-				return
-			}
-			continue
-		default:
-		}
-		if _, werr := dst.Write(buf[:n]); err != nil || werr != nil {
-			dst.Close()
-			return
-		}
-	}
-}
-
-// silence makes the connections that exist dead.
-func (p *silencer) silence() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	close(p.silent)
-	p.silent = make(chan struct{})
-}
-
-// newFeed starts a server that sends an event every 20 ms, behind a silencer.
-func newFeed(t *testing.T, http2 bool) (p *silencer, url string, hc *http.Client) {
+// newFeed starts a server that sends an event every 20 ms, behind a proxy.
+func newFeed(t *testing.T, http2 bool) (p *flaky.Proxy, url string, hc *http.Client) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -107,10 +37,10 @@ func newFeed(t *testing.T, http2 bool) (p *silencer, url string, hc *http.Client
 	srv.EnableHTTP2 = http2
 	srv.StartTLS()
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
-	p = newSilencer(t, srv.Listener.Addr().String())
+	p = flaky.New(t, srv.Listener.Addr().String())
 	hc = srv.Client()
 	hc.Transport.(*http.Transport).ForceAttemptHTTP2 = http2
-	return p, "https://" + p.listener.Addr().String(), hc
+	return p, "https://" + p.Address, hc
 }
 
 // withForeignPool gives hc a transport whose HTTP/2 has a pool of its own, as that of
@@ -185,7 +115,7 @@ func TestDeadConnectionCostsOneTimeout(t *testing.T) {
 					})
 				}
 				ready.Wait()
-				p.silence()
+				p.Silence()
 				close(silenced)
 				done.Wait()
 				for range streams {
@@ -253,7 +183,7 @@ func TestDeadConnectionCostsTheNextFetchOneTimeout(t *testing.T) {
 	s, err := fetch()
 	require.NoError(t, err)
 	require.True(t, s.Next())
-	p.silence()
+	p.Silence()
 	for s.Next() { // what had arrived
 	}
 	require.ErrorIs(t, s.Err(), sse.ErrIdleTimeout)
