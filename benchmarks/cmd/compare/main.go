@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/fetchsse/sse/benchmarks"
+	"github.com/fetchsse/sse/benchmarks/internal/report"
 )
 
 func main() {
@@ -126,7 +127,7 @@ func (c *comparison) main(out string) error {
 	if out == "" {
 		return nil
 	}
-	if err := replaceTable(filepath.Join(out, "README.md"), text); err != nil {
+	if err := report.Replace(filepath.Join(out, "README.md"), "table", text); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(out, "chart.svg"), []byte(c.chart(m)), 0o666); err != nil {
@@ -153,11 +154,7 @@ func (c *comparison) record(name string, results map[string]float64) {
 
 // median returns the median of a measurement and reports whether there is a result.
 func (c *comparison) median(name, unit string) (float64, bool) {
-	v := slices.Sorted(slices.Values(c.values[name+" "+unit]))
-	if len(v) == 0 {
-		return 0, false
-	}
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2, true
+	return report.Median(c.values[name+" "+unit])
 }
 
 // A cell is the measurement of one parser on one stream with one size of reads.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -343,23 +342,4 @@ func (c *comparison) reconnectTable(b *strings.Builder) {
 			fmt.Fprintf(b, "- failed: %s: %s\n\n", client.Name, n.long)
 		}
 	}
-}
-
-const (
-	tableStart = "<!-- table -->"
-	tableEnd   = "<!-- /table -->"
-)
-
-// replaceTable replaces the text between the comments tableStart and tableEnd of a file.
-func replaceTable(name, text string) error {
-	old, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	before, rest, ok1 := strings.Cut(string(old), tableStart)
-	_, after, ok2 := strings.Cut(rest, tableEnd)
-	if !ok1 || !ok2 {
-		return errors.New(name + ": missing " + tableStart + " or " + tableEnd)
-	}
-	return os.WriteFile(name, []byte(before+tableStart+"\n\n"+text+tableEnd+after), 0o666)
 }

@@ -22,6 +22,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fetchsse/sse/benchmarks/internal/report"
 )
 
 func main() {
@@ -76,7 +78,7 @@ func run(ctx context.Context, releases []string, rounds int, benchtime string) e
 	if err := os.WriteFile("typed.txt", raw.Bytes(), 0o666); err != nil {
 		return err
 	}
-	return replaceTable("README.md", text)
+	return report.Replace("README.md", "typed", text)
 }
 
 // A table has the results by release, workload, decoder and unit.
@@ -133,15 +135,6 @@ func (t *table) add(release, out string) error {
 
 func key(parts ...string) string { return strings.Join(parts, " ") }
 
-// median returns the median of the rounds, and whether there is one.
-func (t *table) median(id string) (float64, bool) {
-	v := slices.Sorted(slices.Values(t.values[id]))
-	if len(v) == 0 {
-		return 0, false
-	}
-	return v[len(v)/2], true
-}
-
 // markdown returns the tables. The first decoder is the measure of the others.
 func (t *table) markdown(releases []string, rounds int) string {
 	var b strings.Builder
@@ -158,7 +151,9 @@ func (t *table) markdown(releases []string, rounds int) string {
 		for _, decoder := range t.decoders[workload] {
 			fmt.Fprintf(&b, "| %s |", label(decoder))
 			for _, release := range releases {
-				get := func(decoder, unit string) (float64, bool) { return t.median(key(release, workload, decoder, unit)) }
+				get := func(decoder, unit string) (float64, bool) {
+					return report.Median(t.values[key(release, workload, decoder, unit)])
+				}
 				ns, ok := get(decoder, "cpu-ns/event")
 				if !ok {
 					b.WriteString("  |  |  |  |")
@@ -190,23 +185,4 @@ func label(decoder string) string {
 		label += ", " + with
 	}
 	return label
-}
-
-const (
-	tableStart = "<!-- typed -->"
-	tableEnd   = "<!-- /typed -->"
-)
-
-// replaceTable replaces the text between the comments tableStart and tableEnd of a file.
-func replaceTable(name, text string) error {
-	old, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	before, rest, ok1 := strings.Cut(string(old), tableStart)
-	_, after, ok2 := strings.Cut(rest, tableEnd)
-	if !ok1 || !ok2 {
-		return errors.New(name + ": missing " + tableStart + " or " + tableEnd)
-	}
-	return os.WriteFile(name, []byte(before+tableStart+"\n\n"+text+tableEnd+after), 0o666)
 }
