@@ -3,6 +3,6 @@
 // anthropic-sdk-go. It is apart from package benchmarks because the SDKs take long to
 // compile.
 //
-// The functions with a decoder can be copied. The command table runs the benchmarks with
-// the supported releases of Go and writes the tables of the README.
+// The functions with a decoder can be copied. The command cmd/typed runs the benchmarks
+// with the supported releases of Go and writes the tables of the README.
 package typed
