@@ -22,7 +22,7 @@ var errShutdown = errors.New("the gateway is shutting down")
 // A failure is what the gateway makes of an error: for its log, and for the client in place
 // of a response or at the end of one.
 type failure struct {
-	ending string // for the log; "complete" if there is no error
+	ending string // for the log; "complete" without an error
 
 	status     int    // 0 if the client is not there any more
 	kind       string // a word for programs
