@@ -159,9 +159,7 @@ func (c *comparison) value(name, unit string, format func(float64) string) strin
 
 func number(v float64) string {
 	switch {
-	case v >= 1e6 || v == float64(int(v)):
-		return fmt.Sprintf("%.0f", v)
-	case v >= 100:
+	case v >= 100 || v == float64(int(v)):
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)

@@ -55,7 +55,7 @@ func run(ctx context.Context, releases []string, rounds int, benchtime string) e
 		}
 	}
 	var raw bytes.Buffer
-	t := &table{values: map[string][]float64{}}
+	t := &table{decoders: map[string][]string{}, values: map[string][]float64{}}
 	for range rounds {
 		for _, release := range releases {
 			cmd := exec.CommandContext(ctx, filepath.Join(dir, release), "-test.run", "^$", "-test.bench", "Typed", "-test.benchtime", benchtime)
@@ -91,9 +91,6 @@ type table struct {
 
 // add adds the output of one round.
 func (t *table) add(release, out string) error {
-	if t.decoders == nil {
-		t.decoders = map[string][]string{}
-	}
 	found, previous := false, ""
 	for line := range strings.Lines(out) {
 		if cpu, ok := strings.CutPrefix(line, "cpu: "); ok {
