@@ -18,12 +18,12 @@ import (
 func (c *cat) trace() *sse.Trace {
 	t := &sse.Trace{Open: func(resp *http.Response) {
 		c.tap.last.accepted = true
+		head := append([]string{resp.Proto + " " + resp.Status}, headers(resp.Header, c.o.showSecrets)...)
 		if c.o.include {
-			head := append([]string{resp.Proto + " " + resp.Status}, headers(resp.Header, c.o.showSecrets)...)
 			_ = c.screen.print("", []byte(strings.Join(head, "\n")+"\n\n")) // the first event fails too
 		}
 		if c.o.verbose {
-			c.lines("< ", append([]string{resp.Proto + " " + resp.Status}, headers(resp.Header, c.o.showSecrets)...))
+			c.lines("< ", head)
 		}
 	}}
 	if !c.o.verbose {
@@ -38,17 +38,17 @@ func (c *cat) trace() *sse.Trace {
 		}
 		c.lines("> ", append([]string{req.Method + " " + address(req.URL, c.o.showSecrets)}, headers(h, c.o.showSecrets)...))
 	}
-	t.Comment = func(text string) { c.lines("* ", []string{"comment: " + text}) }
-	t.Ignored = func(line string) { c.lines("* ", []string{"ignored: " + line}) }
+	t.Comment = func(text string) { c.screen.note("* comment: " + text) }
+	t.Ignored = func(line string) { c.screen.note("* ignored: " + line) }
 	t.Disconnect = func(err error) {
 		if err == nil {
-			c.lines("* ", []string{"the response ended"})
+			c.screen.note("* the response ended")
 			return
 		}
-		c.lines("* ", []string{words(err)})
+		c.screen.note("* " + words(err))
 	}
 	t.Wait = func(a sse.Attempt) {
-		c.lines("* ", []string{fmt.Sprintf("waiting %v for retry %d: %s", a.Delay.Round(time.Millisecond), a.Number, shortReason(a.Err))})
+		c.screen.note(fmt.Sprintf("* waiting %v for retry %d: %s", a.Delay.Round(time.Millisecond), a.Number, shortReason(a.Err)))
 	}
 	return t
 }
@@ -76,7 +76,7 @@ func (c *cat) outage() func(sse.Attempt) {
 	}
 }
 
-// lines writes lines to standard error.
+// lines writes lines to standard error, each after prefix.
 func (c *cat) lines(prefix string, lines []string) {
 	for _, line := range lines {
 		c.screen.note(prefix + line)
