@@ -153,6 +153,9 @@ func (r *recorder) end(err error, gone bool) {
 
 // close closes the file and returns the first error of writing.
 func (r *recorder) close() error {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.file.Close(); r.err == nil {

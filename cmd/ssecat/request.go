@@ -107,12 +107,7 @@ func newTap(o *options, s *status, scr *screen, stop context.CancelCauseFunc) (*
 
 func (t *tap) client() *http.Client { return &http.Client{Transport: t} }
 
-func (t *tap) close() error {
-	if t.rec == nil {
-		return nil
-	}
-	return t.rec.close()
-}
+func (t *tap) close() error { return t.rec.close() }
 
 // RoundTrip implements [http.RoundTripper].
 func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
