@@ -57,6 +57,14 @@ func TestTerminal(t *testing.T) {
 	script := ssetest.Script{ssetest.Retry(time.Millisecond), price}
 	end := ssetest.Script{ssetest.Send(sse.Event{Type: "end", Data: "bye"})}
 	args := func() []string { return []string{server(t, script, end).URL, "--until", "end"} }
+	withEnv := func(t *testing.T, columns uint16, env ...string) (shown string) {
+		t.Helper()
+		cmd := command(t, args()...)
+		cmd.Env = append(cmd.Env, env...)
+		code, shown := onTerminal(t, columns, cmd)
+		require.Equal(t, complete, code, shown)
+		return shown
+	}
 
 	t.Run("colors", func(t *testing.T) {
 		t.Parallel()
@@ -71,9 +79,8 @@ func TestTerminal(t *testing.T) {
 	})
 	t.Run("NO_COLOR and few columns", func(t *testing.T) {
 		t.Parallel()
-		cmd := command(t, args()...)
-		cmd.Env = append(cmd.Env, "NO_COLOR=1")
-		_, shown := onTerminal(t, 30, cmd)
+		shown := withEnv(t, 30, "NO_COLOR=1")
+		require.Contains(t, shown, "\r● ")
 		require.NotContains(t, shown, "m●")
 		require.Contains(t, shown, "price 7 1.5")
 		for part := range strings.SplitSeq(shown, "\r") {
@@ -84,21 +91,20 @@ func TestTerminal(t *testing.T) {
 	})
 	t.Run("COLUMNS", func(t *testing.T) {
 		t.Parallel()
-		cmd := command(t, args()...)
-		cmd.Env = append(cmd.Env, "COLUMNS=14", "NO_COLOR=1")
-		_, shown := onTerminal(t, 100, cmd)
+		shown := withEnv(t, 100, "COLUMNS=14", "NO_COLOR=1")
 		require.Contains(t, shown, "\r● connected ·\x1b[K")
 	})
 	t.Run("silent", func(t *testing.T) {
 		t.Parallel()
-		_, shown := onTerminal(t, 100, command(t, append(args(), "-s")...))
+		code, shown := onTerminal(t, 100, command(t, append(args(), "-s")...))
+		require.Equal(t, complete, code, shown)
+		require.Contains(t, shown, " bye\r\n")
 		require.NotContains(t, shown, "●")
 	})
 	t.Run("a dumb terminal", func(t *testing.T) {
 		t.Parallel()
-		cmd := command(t, args()...)
-		cmd.Env = append(cmd.Env, "TERM=dumb")
-		_, shown := onTerminal(t, 100, cmd)
+		shown := withEnv(t, 100, "TERM=dumb")
+		require.Contains(t, shown, "bye\r\n")
 		require.NotContains(t, shown, "●")
 	})
 	t.Run("piped output", func(t *testing.T) {
