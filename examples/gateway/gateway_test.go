@@ -89,6 +89,16 @@ func upstream(t *testing.T, script ...ssetest.Step) *ssetest.Server {
 	return ssetest.NewServer(t, ssetest.InOrder(script), ssetest.Loopback())
 }
 
+// awaitEnd waits until the request to the service has ended, which closes ended.
+func awaitEnd(t *testing.T, ended <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("the request to the service has not ended")
+	}
+}
+
 // post sends a request to url and returns the response with its body. An error of reading
 // the body is the text "cut off" at its end.
 func post(t *testing.T, url string, headers ...string) (*http.Response, string) {
@@ -525,11 +535,7 @@ func TestClientLeavesDuringComments(t *testing.T) {
 	_, err = bufio.NewReader(resp.Body).ReadString('\n')
 	require.NoError(t, err)
 	cancel()
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		t.Fatal("the request to the service has not ended")
-	}
+	awaitEnd(t, ended)
 	require.Equal(t, "client left", book.wait(t)["end"])
 }
 

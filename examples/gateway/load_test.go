@@ -176,11 +176,7 @@ func TestBackPressure(t *testing.T) {
 	require.Less(t, grown, int64(8<<20))
 
 	require.NoError(t, client.Close())
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		t.Fatal("the request to the service has not ended")
-	}
+	awaitEnd(t, ended)
 	require.Equal(t, "client left", book.wait(t)["end"])
 }
 
