@@ -171,16 +171,16 @@ func facts(tab *tab) {
 	}
 
 	// The headers of another origin are hidden, but for the safelisted ones.
-	busy := newOrigin(t, func(w http.ResponseWriter, _ *http.Request) {
+	busy := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusTooManyRequests)
-	})
-	all = tab.subscribe(busy.URL)
+	}
+	all = tab.subscribe(newOrigin(t, busy).URL)
+	require.Contains(t, all[len(all)-1].Reason, "429 Too Many Requests")
 	require.NotContains(t, all[len(all)-1].Reason, "retry after")
-	exposing := newOrigin(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "3600")
+	exposing := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
-		w.WriteHeader(http.StatusTooManyRequests)
+		busy(w, r)
 	})
 	all = tab.subscribe(exposing.URL)
 	require.Contains(t, all[len(all)-1].Reason, "retry after 1h0m0s")
