@@ -549,6 +549,7 @@ func TestServiceEnds(t *testing.T) {
 			_, body, _ := exchangeWith(t, 0, script...)
 			t.Logf("the response has ended after %v", time.Since(<-sent))
 			require.Contains(t, body, "data: a\n\n")
+			require.Equal(t, name == "cut off", strings.HasSuffix(body, "cut off"))
 		})
 	}
 }
