@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -283,7 +284,7 @@ func TestTLS(t *testing.T) {
 		_, _ = io.WriteString(w, "data: "+r.Proto+"\n\n")
 	}))
 	srv.EnableHTTP2 = true
-	srv.Config.ErrorLog = discardLog
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // that the client does not trust it
 	srv.StartTLS()
 	defer srv.Close()
 	authority := file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))

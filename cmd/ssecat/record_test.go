@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"io"
-	"log"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,8 +14,6 @@ import (
 	"github.com/fetchsse/sse/ssetest"
 	"github.com/stretchr/testify/require"
 )
-
-var discardLog = log.New(io.Discard, "", 0)
 
 // A replay prints what the recorded run has printed, and ends as it did.
 func TestReplay(t *testing.T) {
