@@ -185,7 +185,8 @@ func (c *mcpClient) send(t *testing.T, body string) ([]rpcMessage, error) {
 			return nil, nil
 		}
 		var m rpcMessage
-		return []rpcMessage{m}, json.Unmarshal(refusal.Body, &m)
+		err := json.Unmarshal(refusal.Body, &m)
+		return []rpcMessage{m}, err
 	}
 	return decodeMessages(t, events), err
 }
