@@ -235,12 +235,7 @@ func testReload(t *testing.T, lasts bool, tried string, begin startProxy,
 ) {
 	t.Helper()
 	reloaded := make(chan struct{}, 1)
-	srv := origin(t, func(r *http.Request) ssetest.Script {
-		if r.Header.Get("Last-Event-ID") == "2" {
-			return ssetest.Script{step(3), ssetest.Data("[DONE]")}
-		}
-		return ssetest.Script{step(1), step(2), released(reloaded), step(3), ssetest.Data("[DONE]")}
-	})
+	srv := origin(t, breaking(released(reloaded), step(3), ssetest.Data("[DONE]")))
 	p := begin(t, addressOf(srv.URL))
 	for _, at := range p.endpoints {
 		before := len(srv.Requests())
