@@ -326,7 +326,7 @@ func TestProxy(t *testing.T) {
 	require.Equal(t, "http://feed.example/x", asked)
 }
 
-// What -v prints has no secret.
+// Flag -v prints no secret.
 func TestVerbose(t *testing.T) {
 	t.Parallel()
 	args := func(url string) []string {

@@ -131,8 +131,8 @@ func (p *player) listen(address string) (*url.URL, *http.Server, error) {
 	return &url.URL{Scheme: "http", Host: l.Addr().String(), Path: cmp.Or(recorded.Path, "/")}, srv, nil
 }
 
-// playToSelf sends the request to a player of the recording. What the command line does not
-// say is as it was.
+// playToSelf starts a player of the recording, and makes it the server of the request. The
+// method and the mode are those of the recording unless the command line has others.
 func (o *options) playToSelf() (stop func(), err error) {
 	p, err := openRecording(o.replay)
 	if err != nil {

@@ -102,8 +102,8 @@ func (f *failure) addReason(err error, chosen bool) {
 // explainRefusal returns what a response of the service means that is not an event stream.
 func (e *exchange) explainRefusal(refusal *sse.ResponseError) failure {
 	if refusal.StatusCode == http.StatusUnauthorized && !e.passKey {
-		// The client has not sent this key and cannot change it. What the service says may
-		// repeat a part of it.
+		// The client has not sent this key and cannot change it. The message of the
+		// service may repeat a part of it.
 		return failure{ending: "refused", status: http.StatusBadGateway, kind: "api_error", message: "the service does not accept the key of the gateway"}
 	}
 	f := failure{

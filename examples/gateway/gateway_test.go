@@ -185,7 +185,7 @@ func TestRelayDone(t *testing.T) {
 	require.Equal(t, "truncated", line["end"])
 }
 
-// What reaches the service is a fixed list.
+// Only the headers of a fixed list reach the service.
 func TestRequest(t *testing.T) {
 	for _, c := range []struct {
 		name    string

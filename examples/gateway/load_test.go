@@ -126,8 +126,8 @@ func heap() uint64 {
 	return m.HeapInuse
 }
 
-// With a client that stops reading, the gateway stops reading from the service. What lies
-// between them is in the buffers of the sockets.
+// With a client that stops reading, the gateway stops reading from the service. The
+// bytes between them are in the buffers of the sockets.
 func TestBackPressure(t *testing.T) {
 	const (
 		total = 1 << 30 // what the service would send

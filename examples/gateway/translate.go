@@ -83,9 +83,9 @@ type (
 	}
 )
 
-// chunk returns the data of the chunk for d, or "" if there is nothing to say yet. What ends
-// a response comes last: some services name the reason before the last text, and count
-// tokens from the start.
+// chunk returns the data of the chunk for d, or "" if there is nothing to say yet. The
+// finish reason and the token counts come last, from end: some services name the reason
+// before the last text, and count tokens from the start.
 func (t *translator) chunk(d llm.Delta) (string, error) {
 	if d.Reset { // its text is what replaces that so far
 		rest, ok := strings.CutPrefix(d.Text, string(t.text))

@@ -24,9 +24,9 @@ import (
 //
 //	https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/client-inference.md
 //
-// Up to v1.41 of the general conventions, what is gen_ai.client.inference.duration here was
-// gen_ai.client.operation.duration, and so were the two times of chunks. The counters of
-// tokens were one histogram, gen_ai.client.token.usage.
+// Up to v1.41 of the general conventions, the names of the duration and of the two times of
+// chunks began with gen_ai.client.operation in place of gen_ai.client.inference. The
+// counters of tokens were one histogram, gen_ai.client.token.usage.
 //
 // It records no text, header or query, and no words of the service but its short names for
 // an error and for the reason to finish.
