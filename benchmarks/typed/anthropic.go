@@ -1,6 +1,7 @@
 package typed
 
 import (
+	"encoding/json"
 	"io"
 	"iter"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/packages/ssestream"
 	"github.com/fetchsse/sse"
+	goccy "github.com/goccy/go-json"
 	"github.com/tidwall/gjson"
 )
 
@@ -74,8 +76,8 @@ func anthropicReaders() []reader {
 		return ssestream.NewStream[anthropic.MessageStreamEventUnion](decoder, nil)
 	}
 	return []reader{
-		{"sse.DecodeFunc,encoding/json", func(r io.Reader, out *texts) error { return messages(r, unmarshalJSON, out) }},
-		{"sse.DecodeFunc,goccy/go-json", func(r io.Reader, out *texts) error { return messages(r, unmarshalGoccy, out) }},
+		{"sse.DecodeFunc,encoding/json", func(r io.Reader, out *texts) error { return messages(r, json.Unmarshal, out) }},
+		{"sse.DecodeFunc,goccy/go-json", func(r io.Reader, out *texts) error { return messages(r, goccy.Unmarshal, out) }},
 		{"sse.DecodeFunc,gjson", func(r io.Reader, out *texts) error {
 			s := sse.NewParser(r)
 			return contents(sse.DecodeFunc(s, func(data []byte) (string, error) {

@@ -6,8 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	goccy "github.com/goccy/go-json"
 )
 
 // A reader reads a stream and adds the texts of its chunks to out.
@@ -47,9 +45,6 @@ type workload struct {
 // json2Readers has the readers for encoding/json/v2 by the name of their workload. It is
 // empty if the package does not exist.
 var json2Readers map[string]reader
-
-func unmarshalJSON(data []byte, v any) error  { return json.Unmarshal(data, v) }
-func unmarshalGoccy(data []byte, v any) error { return goccy.Unmarshal(data, v) }
 
 const (
 	chunkCount = 800

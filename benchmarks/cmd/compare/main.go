@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -139,13 +140,8 @@ func (c *comparison) main(out string) error {
 
 // record stores the results of a measurement and writes them as a line for benchstat.
 func (c *comparison) record(name string, results map[string]float64) {
-	units := make([]string, 0, len(results))
-	for unit := range results {
-		units = append(units, unit)
-	}
-	slices.Sort(units)
 	fmt.Fprintf(c.raw, "Benchmark%s 1", name)
-	for _, unit := range units {
+	for _, unit := range slices.Sorted(maps.Keys(results)) {
 		c.values[name+" "+unit] = append(c.values[name+" "+unit], results[unit])
 		fmt.Fprintf(c.raw, " %.4g %s", results[unit], unit)
 	}
