@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // A Proxy is a TCP proxy on the loopback interface. It can break a connection, and it can
@@ -32,7 +30,9 @@ type Proxy struct {
 func New(t *testing.T, backend string, marks ...string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { l.Close() })
 	p := &Proxy{Address: l.Addr().String(), backend: backend, silent: make(chan struct{}), marks: marks}
 	go p.serve(t.Context(), l)
