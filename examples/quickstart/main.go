@@ -1,28 +1,27 @@
-// Quickstart sends a prompt to a language model and prints the response as it arrives. It
-// starts a server of its own, which needs no key.
+// Quickstart sends a prompt to a language model and prints the response as it arrives.
+// Without a key it asks a server of its own, which is in server.go: the program in this
+// file does not need it.
 //
 //	go run ./examples/quickstart
 //	go run ./examples/quickstart -cut   # the server ends the response in the middle
-//	API_KEY=... go run ./examples/quickstart -url https://example.com/v1/chat/completions
+//	OPENAI_API_KEY=... go run ./examples/quickstart
 package main
 
 import (
 	"fmt"
 	"log"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/fetchsse/sse/llm"
 )
 
-const prompt = `{"model":"any","stream":true,"messages":[{"role":"user","content":"Hello!"}]}`
-
 func main() {
-	req, err := http.NewRequest(http.MethodPost, endpoint(), strings.NewReader(prompt))
-	if err != nil {
-		log.Fatal(err)
-	}
-	setHeaders(req)
+	prompt := `{"model":"gpt-5-mini","stream":true,"messages":[{"role":"user","content":"Hello!"}]}`
+	req, _ := http.NewRequest("POST", "https://api.openai.com/v1/chat/completions", strings.NewReader(prompt))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+os.Getenv("OPENAI_API_KEY"))
 	stream, err := llm.Fetch(req, llm.OpenAIChat)
 	if err != nil {
 		log.Fatal(err)

@@ -1,42 +1,40 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
 
 const response = "Hello! What can I do for you today?\n"
 
-// endpoint returns the URL of the command line, or that of a server on a free port of the
-// loopback interface, which runs until the program exits.
-func endpoint() string {
-	url := flag.String("url", "", "`URL` of Chat Completions, in place of the server's")
-	cut := flag.Bool("cut", false, "let the server end the response in the middle")
-	flag.Parse()
-	log.SetFlags(0)
-	if *url != "" {
-		return *url
+// init lets the program run without a key: each request goes to a server of this file
+// then. With -cut, it ends the response in the middle.
+func init() {
+	if os.Getenv("OPENAI_API_KEY") != "" {
+		return
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
-	go func() { log.Fatal(http.Serve(l, respond(*cut))) }()
-	return "http://" + l.Addr().String() + "/v1/chat/completions"
+	cut := slices.Contains(os.Args[1:], "-cut")
+	go func() { log.Fatal(http.Serve(l, respond(cut))) }()
+	http.DefaultTransport = toServer(l.Addr().String())
 }
 
-// setHeaders sets the headers that a service wants.
-func setHeaders(req *http.Request) {
-	req.Header.Set("Content-Type", "application/json")
-	if key := os.Getenv("API_KEY"); key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
-	}
+// toServer is a transport that sends each request to the server at the address.
+type toServer string
+
+func (addr toServer) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.URL.Scheme, req.URL.Host = "http", string(addr)
+	return new(http.Transport).RoundTrip(req)
 }
 
 // respond sends the response word by word.
