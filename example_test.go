@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/cenkalti/backoff/v4"
 
 	"github.com/fetchsse/sse"
 )
@@ -86,6 +90,46 @@ func ExampleSubscribe() {
 	// 18 news
 	// 19 news
 	// 20 news
+}
+
+// The place in the stream outlives the program: each run continues after the last event
+// that the run before it has handled.
+func ExampleSubscribe_restart() {
+	srv := httptest.NewServer(http.HandlerFunc(serveNews))
+	defer srv.Close()
+	ctx, feed := context.Background(), srv.URL
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "place")
+	if err := os.WriteFile(file, []byte("18"), 0o600); err != nil { // by the run before
+		log.Fatal(err)
+	}
+
+	place, _ := os.ReadFile(file) // fails in the first run
+	req, _ := http.NewRequestWithContext(ctx, "GET", feed, nil)
+	stream, err := sse.Subscribe(req, sse.WithLastEventID(string(place)), sse.WithIdleTimeout(time.Minute))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range stream.Events() {
+		if err != nil {
+			log.Fatal(err) // the context has ended, or the server refuses the request
+		}
+		fmt.Println(event.Type, event.Data)
+		if err := os.WriteFile(file, []byte(event.ID), 0o600); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	place, err = os.ReadFile(file)
+	fmt.Println(string(place), err)
+	// Output:
+	// message news
+	// message news
+	// 20 <nil>
 }
 
 // A client holds the options that all of its calls share.
@@ -530,6 +574,220 @@ func ExampleTruncatedError() {
 	// Output:
 	// Good <nil>
 	// truncated after event 1; unfinished: " mor"
+}
+
+// A loop over Next with Type and Data copies and allocates nothing. The bytes are valid
+// until the next call.
+func ExampleStream_Next() {
+	srv := serveText("event: price\ndata: 17\n\nevent: ping\ndata\n\nevent: price\ndata: 18\n\n")
+	defer srv.Close()
+
+	stream, err := sse.Fetch(newGet(srv.URL))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer stream.Close()
+	for stream.Next() {
+		if stream.Type() == "price" {
+			fmt.Printf("%s\n", stream.Data())
+		}
+	}
+	fmt.Println(stream.Err())
+	// Output:
+	// 17
+	// 18
+	// <nil>
+}
+
+// A program that learns that the network has changed does not wait until the dead
+// connection is noticed. Here each connection stays silent after its event.
+func ExampleStream_Reconnect() {
+	connections := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connections++
+		sendText(w, fmt.Sprintf("id: %d\ndata: connection %d\n\n", connections, connections))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer srv.Close()
+
+	stream, err := sse.Subscribe(newGet(srv.URL))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range stream.Events() {
+		fmt.Println(event.Data, err)
+		if event.ID == "2" {
+			break
+		}
+		time.AfterFunc(time.Millisecond, stream.Reconnect) // from another goroutine
+	}
+	// Output:
+	// connection 1 <nil>
+	// connection 2 <nil>
+}
+
+// The hooks of a Trace count what a program shows in its metrics.
+func ExampleWithTrace() {
+	srv := httptest.NewServer(http.HandlerFunc(serveNews))
+	defer srv.Close()
+
+	requests, disconnects := 0, 0
+	stream, err := sse.Subscribe(newGet(srv.URL), sse.WithLastEventID("16"), sse.WithTrace(&sse.Trace{
+		Request:    func(*http.Request) { requests++ },
+		Disconnect: func(error) { disconnects++ },
+		Wait: func(a sse.Attempt) {
+			fmt.Printf("attempt %d after %v, resuming after %s\n", a.Number, a.Err, a.LastEventID)
+		},
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, err := range stream.Events() {
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(requests, "requests,", disconnects, "disconnects")
+	// Output:
+	// attempt 1 after <nil>, resuming after 18
+	// attempt 1 after <nil>, resuming after 20
+	// 3 requests, 2 disconnects
+}
+
+// A policy that also retries a status that is final by default, five seconds at most.
+func ExampleWithRetryPolicy() {
+	starting := 2
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if starting--; starting >= 0 {
+			http.Error(w, "the feed is not there yet", http.StatusNotFound)
+			return
+		}
+		sendText(w, "data: welcome\n\n")
+	}))
+	defer srv.Close()
+
+	stream, err := sse.Fetch(newGet(srv.URL), sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
+		refusal, ok := errors.AsType[*sse.ResponseError](a.Err)
+		if ok && refusal.StatusCode == http.StatusNotFound && a.Elapsed < 5*time.Second {
+			return 10 * time.Millisecond, true
+		}
+		return a.Delay, a.Retry // the default decision
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range stream.Events() {
+		fmt.Println(event.Data, err)
+	}
+	// Output: welcome <nil>
+}
+
+// Without a retry: field, the waits come from the policy.
+func ExampleWithBackOff() {
+	srv := serveText("data: news\n\n")
+	defer srv.Close()
+
+	stream, err := sse.Subscribe(newGet(srv.URL),
+		sse.WithBackOff(func() backoff.BackOff { return backoff.NewConstantBackOff(200 * time.Millisecond) }),
+		sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) { fmt.Println("wait", a.Delay) }}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	events := 0
+	for event := range stream.Events() {
+		fmt.Println(event.Data)
+		if events++; events == 2 {
+			break
+		}
+	}
+	// Output:
+	// news
+	// wait 200ms
+	// news
+}
+
+// One option has all that the feeds of a service need.
+func ExampleJoinOptions() {
+	srv := serveText("data: hello\n\nevent: bye\ndata\n\n")
+	defer srv.Close()
+
+	feeds := sse.JoinOptions(
+		sse.WithHeader("Accept-Language", "en"),
+		sse.WithIdleTimeout(time.Minute),
+		sse.WithTerminator(func(e sse.Event) bool { return e.Type == "bye" }),
+	)
+	stream, err := sse.Subscribe(newGet(srv.URL), feeds)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range stream.Events() {
+		fmt.Printf("%s %q %v\n", event.Type, event.Data, err)
+	}
+	// Output:
+	// message "hello" <nil>
+	// bye "" <nil>
+}
+
+// The log has no query, no header value and no data of events.
+func ExampleWithLogger() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		sendText(w, "data: secret\n\n")
+	}))
+	defer srv.Close()
+
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "request" { // they differ from run to run
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+	stream, err := sse.Fetch(newGet(srv.URL+"?key=secret"), sse.WithLogger(logger))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, err := range stream.Events() {
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// level=INFO msg="sse: connected" status=200
+	// level=INFO msg="sse: disconnected" events=1
+	// level=INFO msg="sse: ended"
+}
+
+// A request that no server has received can be sent to another one, also if it must not be
+// processed twice.
+func ExampleNotSent() {
+	srv := serveText("data: hello\n\n")
+	defer srv.Close()
+	down := httptest.NewServer(nil)
+	down.Close()
+
+	for _, url := range []string{down.URL, srv.URL} {
+		req, err := http.NewRequest(http.MethodPost, url, strings.NewReader("{}"))
+		if err != nil {
+			log.Fatal(err)
+		}
+		stream, err := sse.Fetch(req, sse.WithMaxRetries(0))
+		if sse.NotSent(err) {
+			fmt.Println("not sent")
+			continue
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		for event, err := range stream.Events() {
+			fmt.Println(event.Data, err)
+		}
+		break
+	}
+	// Output:
+	// not sent
+	// hello <nil>
 }
 
 // newGet returns a GET request for url.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,92 +14,177 @@ import (
 
 const root = "../.." // the root of the repository
 
-// documents returns the Markdown files whose Go code is checked.
+// documents returns the Markdown files of the repository.
 func documents(t *testing.T) []string {
 	t.Helper()
-	paths, err := filepath.Glob(root + "/docs/*.md")
-	require.NoError(t, err)
-	return append(paths, root+"/README.md", root+"/CONTRIBUTING.md")
+	paths := files(t, ".md")
+	require.Contains(t, paths, filepath.Join(root, "README.md"))
+	require.Contains(t, paths, filepath.Join(root, "docs", "llm.md"))
+	return paths
 }
 
-func TestDocumentsQuoteCompiledCode(t *testing.T) {
-	sources := quotableCode(t)
-	goBlock := regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
-	quotes := make(map[string]int) // the number of quotes by document
-	for _, path := range documents(t) {
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		blocks := goBlock.FindAllSubmatch(text, -1)
-		for _, b := range blocks {
-			require.Contains(t, sources, unindented(b[1]), "%s: no compiled code has these lines", path)
-		}
-		quotes[filepath.Base(path)] = len(blocks)
-	}
-	require.Positive(t, quotes["README.md"])
-	require.Positive(t, quotes["llm.md"])
-	require.Positive(t, quotes["errors.md"])
-	require.Positive(t, quotes["protocols.md"])
-}
-
-// quotableCode returns the code that documents may quote.
-func quotableCode(t *testing.T) string {
+// files returns the files of the repository that have one of the extensions.
+func files(t *testing.T, extensions ...string) (paths []string) {
 	t.Helper()
-	paths := []string{
-		root + "/example_test.go", root + "/example_llm_test.go", root + "/llm/example_test.go", "guide_test.go", "errors_page_test.go",
-		"protocols_page_test.go",
-	}
-	require.NoError(t, filepath.WalkDir(root+"/examples", func(path string, _ fs.DirEntry, err error) error {
-		if filepath.Ext(path) == ".go" {
+	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (entry.Name() == "node_modules" || entry.Name() == ".git") {
+			return fs.SkipDir
+		}
+		if slices.Contains(extensions, filepath.Ext(path)) {
 			paths = append(paths, path)
 		}
-		return err
+		return nil
 	}))
+	return paths
+}
+
+var (
+	fencedBlock = regexp.MustCompile("(?ms)^ *```([a-z]*)\n(.*?)^ *```$")
+	indentation = regexp.MustCompile(`(?m)^[\t ]+`)
+	inlineCode  = regexp.MustCompile("`[^`\n]*`")
+)
+
+// A block is quoted from a file that is compiled or run, but for output and for commands,
+// of which TestDocumentsNameExistingPaths checks the paths.
+func TestDocumentsQuoteCompiledCode(t *testing.T) {
+	sources := map[string]string{
+		"go":   text(t, slices.DeleteFunc(files(t, ".go"), notQuotable)),
+		"js":   text(t, files(t, ".js", ".mjs")),
+		"html": text(t, files(t, ".html")),
+		"yaml": text(t, files(t, ".yaml", ".yml")),
+	}
+	settings := text(t, files(t, ".go")) // of servers, in the tests of interop
+	quotes := make(map[string]int)
+	for _, path := range documents(t) {
+		for _, block := range fencedBlock.FindAllStringSubmatch(readFile(t, path), -1) {
+			language, lines := block[1], unindented(block[2])
+			switch language {
+			case "sh", "text", "logfmt":
+			case "nginx", "haproxy":
+				for line := range strings.Lines(lines) {
+					require.True(t, strings.Contains(settings, "\n"+strings.TrimSpace(line)), "%s: no test uses the setting %s", path, line)
+				}
+			default:
+				require.Contains(t, sources, language, "%s: a block has an unknown language", path)
+				require.True(t, strings.Contains(sources[language], lines), "%s: no compiled code has these lines:%s", path, lines)
+			}
+			quotes[language]++
+		}
+	}
+	require.Positive(t, quotes["go"])
+	require.Positive(t, quotes["nginx"])
+}
+
+// notQuotable reports whether the code in the file is not meant for readers.
+func notQuotable(path string) bool {
+	path = filepath.ToSlash(path)
+	return !strings.HasPrefix(path, root+"/examples/") && !strings.HasSuffix(path, "/example_test.go") &&
+		!strings.HasSuffix(path, "/example_llm_test.go") && !strings.HasSuffix(path, "/guide_test.go") &&
+		!strings.HasSuffix(path, "_page_test.go")
+}
+
+// text returns the text of the files, unindented.
+func text(t *testing.T, paths []string) string {
+	t.Helper()
 	var all strings.Builder
 	for _, path := range paths {
-		file, err := os.ReadFile(path)
-		require.NoError(t, err)
-		all.WriteString(unindented(file))
+		all.WriteString(unindented(readFile(t, path)))
 	}
 	return all.String()
 }
 
 // unindented returns text without indentation and with a line break before its first line,
 // so that a quote is found only at the beginning of a line.
-func unindented(text []byte) string {
-	indent := regexp.MustCompile(`(?m)^[\t ]+`)
-	return "\n" + indent.ReplaceAllString(strings.ReplaceAll(string(text), "\r\n", "\n"), "")
+func unindented(text string) string {
+	return "\n" + indentation.ReplaceAllString(text, "")
 }
 
-func TestDocumentsLinkToExistingFiles(t *testing.T) {
-	code := regexp.MustCompile("(?ms)^```.*?^```$|`[^`\n]*`")
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`) // neither a URL nor a heading of the same file
-	for _, path := range documents(t) {
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		for _, l := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), ""), -1) {
-			_, err := os.Stat(filepath.Join(filepath.Dir(path), l[1]))
-			require.NoError(t, err, "%s", path)
+// A command names its packages and directories relative to the root of the repository, or
+// to the directory of the document, or to that which the commands before it changed to.
+func TestDocumentsNameExistingPaths(t *testing.T) {
+	path := regexp.MustCompile(`(?:^|\s)(?:cd\s+|bash\s+|sh\s+)?(\./[\w./-]*|(?:examples|docs|internal|benchmarks|cmd|interop|testdata|\.ci)/[\w./-]*)`)
+	change := regexp.MustCompile(`^\s*cd\s+([\w./-]+)`)
+	checked := 0
+	for _, document := range documents(t) {
+		for _, block := range fencedBlock.FindAllStringSubmatch(readFile(t, document), -1) {
+			if block[1] != "sh" {
+				continue
+			}
+			bases := []string{root, filepath.Dir(document)}
+			for line := range strings.Lines(block[2]) {
+				line, _, _ = strings.Cut(line, "#")
+				if c := change.FindStringSubmatch(line); c != nil {
+					bases = append(bases, filepath.Join(root, c[1]), filepath.Join(filepath.Dir(document), c[1]))
+				}
+				for _, p := range path.FindAllStringSubmatch(line, -1) {
+					exists := func(base string) bool {
+						_, err := os.Stat(filepath.Join(base, strings.TrimSuffix(p[1], "...")))
+						return err == nil
+					}
+					require.True(t, slices.ContainsFunc(bases, exists), "%s: %s does not exist", document, p[1])
+					checked++
+				}
+			}
 		}
 	}
+	require.Positive(t, checked)
+}
+
+// A link within the repository leads to a file, and to a heading in it if it names one.
+func TestDocumentsLinkToExistingFiles(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`) // not a URL
+	image := regexp.MustCompile(`(?:src|srcset)="([^":]*)"`)
+	checked := 0
+	for _, path := range documents(t) {
+		prose := inlineCode.ReplaceAllString(fencedBlock.ReplaceAllString(readFile(t, path), ""), "")
+		for _, l := range append(link.FindAllStringSubmatch(prose, -1), image.FindAllStringSubmatch(prose, -1)...) {
+			target := path
+			if l[1] != "" {
+				target = filepath.Join(filepath.Dir(path), l[1])
+			}
+			_, err := os.Stat(target)
+			require.NoError(t, err, "%s", path)
+			if len(l) == 3 && l[2] != "" {
+				require.Contains(t, anchors(t, target), l[2], "%s: %s has no such heading", path, target)
+			}
+			checked++
+		}
+	}
+	require.Positive(t, checked)
+}
+
+// anchors returns the names under which the headings of a Markdown file can be linked to.
+func anchors(t *testing.T, path string) (names []string) {
+	t.Helper()
+	heading := regexp.MustCompile(`(?m)^#+ +(.+?)\s*$`)
+	dropped := regexp.MustCompile(`[^\p{L}\p{N}\s_-]`)
+	for _, h := range heading.FindAllStringSubmatch(fencedBlock.ReplaceAllString(readFile(t, path), ""), -1) {
+		name := dropped.ReplaceAllString(strings.ToLower(h[1]), "")
+		names = append(names, strings.ReplaceAll(name, " ", "-"))
+	}
+	return names
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	file, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return strings.ReplaceAll(string(file), "\r\n", "\n")
 }
 
 // The design page names the tests that hold the invariants.
 func TestDesignNamesExistingTests(t *testing.T) {
 	exists := make(map[string]bool)
-	function := regexp.MustCompile(`(?m)^func (\w+)\(`)
-	require.NoError(t, filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	for _, path := range files(t, ".go") {
+		for _, f := range function.FindAllStringSubmatch(readFile(t, path), -1) {
+			exists[f[1]] = true
 		}
-		file, err := os.ReadFile(path)
-		for _, f := range function.FindAllSubmatch(file, -1) {
-			exists[string(f[1])] = true
-		}
-		return err
-	}))
-	text, err := os.ReadFile(root + "/docs/design.md")
-	require.NoError(t, err)
-	names := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`").FindAllStringSubmatch(string(text), -1)
+	}
+	names := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`").FindAllStringSubmatch(readFile(t, root+"/docs/design.md"), -1)
 	require.NotEmpty(t, names)
 	for _, name := range names {
 		require.True(t, exists[name[1]], name[1])
