@@ -599,8 +599,8 @@ func (e *timeoutError) Temporary() bool { return true }
 // A ResponseError reports a response that is not an event stream. Its message has the
 // status and not the body, which may repeat what was sent.
 type ResponseError struct {
-	StatusCode int
-	Header     http.Header
+	StatusCode int           // of the response, such as 429
+	Header     http.Header   // of the response
 	Body       []byte        // the start of the body: at most 64 KiB, for a 2xx at most the event limit
 	RetryAfter time.Duration // 0 if it is not given, past or malformed
 
@@ -622,6 +622,8 @@ func newResponseError(name string, resp *http.Response) *ResponseError {
 	}
 }
 
+// Error returns the request, the status and what is wrong with the response, without its
+// body.
 func (e *ResponseError) Error() string {
 	words := ""
 	if e.Err != nil {
@@ -655,6 +657,7 @@ func (e *ResponseError) text(words string) string {
 	return e.name + text
 }
 
+// Unwrap returns Err.
 func (e *ResponseError) Unwrap() error { return e.Err }
 
 // LogValue implements [slog.LogValuer]. It leaves out headers, body and the words of the

@@ -752,8 +752,8 @@ func (p *Parser) LastEventID() string { return p.id.String() }
 func (p *Parser) Retry() (time.Duration, bool) { return p.retry, p.hasRetry }
 
 // Err returns the error that ended the events. It is nil as long as Next returns true and
-// after the end of the input, even in the middle of a block; it wraps [ErrEventTooLarge] for a block over the limit, and the
-// error of the reader otherwise.
+// after the end of the input, even in the middle of a block. It wraps [ErrEventTooLarge] for
+// a block over the limit, and the error of the reader otherwise.
 func (p *Parser) Err() error {
 	if p.err == io.EOF {
 		return nil
@@ -894,11 +894,11 @@ func (c *typeCache) intern(b []byte) string {
 
 // A Source is a [*Stream] or a [*Parser], from which [Decode] and [DecodeFunc] read.
 type Source interface {
-	Next() bool
-	Event() Event
-	Data() []byte
-	Type() string
-	Err() error
+	Next() bool   // advances to the next event, or returns false
+	Event() Event // a copy of the current event
+	Data() []byte // of the current event, until the next call of Next
+	Type() string // of the current event
+	Err() error   // why Next has returned false
 
 	iterateOnce() bool // reports whether this is the first iterator
 	abandon()          // called when the loop is left
@@ -1006,14 +1006,16 @@ func (p *Parser) ending() bridge.End {
 // A DecodeError reports an event whose data [Decode] or the function of [DecodeFunc] could
 // not decode.
 type DecodeError struct {
-	Event Event
-	Err   error
+	Event Event // with the data that could not be decoded
+	Err   error // of encoding/json or the function
 }
 
+// Error returns the type of the event and the reason, without the data.
 func (e *DecodeError) Error() string {
 	return fmt.Sprintf("sse: decode event of type %.40q: %s", e.Event.Type, redact.Bound(trimPrefix(e.Err)))
 }
 
+// Unwrap returns Err.
 func (e *DecodeError) Unwrap() error { return e.Err }
 
 // LogValue implements [slog.LogValuer]. It leaves out the event.

@@ -705,6 +705,7 @@ type TruncatedError struct {
 	within  bool   // the end cut off a block, or a line that may have begun one
 }
 
+// Error returns the request and how the response ended, without any of its data.
 func (e *TruncatedError) Error() string {
 	return "sse: " + e.text(trimPrefix(cmp.Or(e.Err, io.ErrUnexpectedEOF)))
 }
@@ -731,6 +732,7 @@ func (e *TruncatedError) text(reason string) string {
 	return e.name + text
 }
 
+// Unwrap returns Err and [io.ErrUnexpectedEOF].
 func (e *TruncatedError) Unwrap() []error { return []error{e.Err, io.ErrUnexpectedEOF} }
 
 // LogValue implements [slog.LogValuer]. It leaves out what the stream carried and the words
@@ -753,16 +755,18 @@ func count(n int, singular, plural string) string {
 // the function of [WithEventError] returned for the event, or that of [WithIgnoredError]
 // for the text in Event.Data; the event then has no type.
 type EventError struct {
-	Event Event
-	Err   error
+	Event Event // or the text, in Data
+	Err   error // of the function
 
 	name string
 }
 
+// Error returns the request and what the function of the option made of the event.
 func (e *EventError) Error() string {
 	return "sse: " + e.name + "error event: " + redact.Bound(trimPrefix(e.Err))
 }
 
+// Unwrap returns Err.
 func (e *EventError) Unwrap() error { return e.Err }
 
 // LogValue implements [slog.LogValuer]. It leaves out the event and the words of the

@@ -160,7 +160,7 @@ func (d Dialect) Text(s sse.Source) iter.Seq2[string, error] { return newReader(
 // A Delta is what one event adds to a response. Joined, the deltas are the response. The
 // zero Delta is that of an event that adds nothing.
 type Delta struct {
-	Text      string
+	Text      string     // of the response
 	Reasoning string     // the model's thoughts, as far as the service shows them
 	Refusal   string     // what the model or a filter says in place of the text
 	ToolCalls []ToolCall // pieces of calls, to be joined by their Index
@@ -173,8 +173,10 @@ type Delta struct {
 // Arguments, which are JSON unless the tool takes text, in any number of pieces. Of a call
 // without arguments, some services send an empty object, and some nothing: then they are "".
 type ToolCall struct {
-	Index               int
-	ID, Name, Arguments string
+	Index     int    // the same for all pieces of a call
+	ID        string // in the service's own words
+	Name      string // of the tool
+	Arguments string // the next piece of them
 }
 
 // Usage counts tokens. A count is 0 if the service does not tell it.

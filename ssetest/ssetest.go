@@ -101,12 +101,12 @@ type Server struct {
 
 // A Request is the server's record of one request.
 type Request struct {
-	Method string
-	Path   string // including the query
-	Header http.Header
-	Host   string
-	Body   []byte
-	Time   time.Time // arrival of the headers
+	Method string      // such as GET
+	Path   string      // including the query
+	Header http.Header // without Host
+	Host   string      // of the Host header
+	Body   []byte      // as far as it had arrived
+	Time   time.Time   // arrival of the headers
 }
 
 // An Option configures the network of a Server.

@@ -1,6 +1,9 @@
 package e2e_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -189,4 +192,78 @@ func TestDesignNamesExistingTests(t *testing.T) {
 	for _, name := range names {
 		require.True(t, exists[name[1]], name[1])
 	}
+}
+
+// Every exported name has a comment: functions, methods, types, and the fields, constants
+// and variables, each of its own or with others on its line.
+func TestExportedNamesHaveComments(t *testing.T) {
+	named, bare := 0, []string{}
+	for _, dir := range []string{".", "llm", "ssetest"} {
+		sources, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+		require.NoError(t, err)
+		for _, path := range sources {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+			require.NoError(t, err)
+			for name, comments := range declared(file) {
+				if !name.IsExported() {
+					continue
+				}
+				named++
+				if !slices.ContainsFunc(comments, func(c *ast.CommentGroup) bool { return c.Text() != "" }) {
+					bare = append(bare, path+": "+name.Name)
+				}
+			}
+		}
+	}
+	require.Greater(t, named, 150)
+	require.Empty(t, bare)
+}
+
+// declared returns the names of the declarations of a file that others can use, with their
+// comments.
+func declared(file *ast.File) map[*ast.Ident][]*ast.CommentGroup {
+	names := make(map[*ast.Ident][]*ast.CommentGroup)
+	for _, decl := range file.Decls {
+		ast.Inspect(decl, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if n.Recv == nil || ast.IsExported(receiver(n)) {
+					names[n.Name] = append(names[n.Name], n.Doc)
+				}
+				return false
+			case *ast.TypeSpec:
+				names[n.Name] = append(names[n.Name], n.Doc, decl.(*ast.GenDecl).Doc)
+				return n.Name.IsExported()
+			case *ast.ValueSpec:
+				for _, name := range n.Names {
+					names[name] = append(names[name], n.Doc, n.Comment, decl.(*ast.GenDecl).Doc)
+				}
+				return false
+			case *ast.StructType:
+				for _, field := range n.Fields.List {
+					for _, name := range field.Names {
+						names[name] = append(names[name], field.Doc, field.Comment)
+					}
+				}
+				return false
+			}
+			return true
+		})
+	}
+	return names
+}
+
+// receiver returns the name of the type of which d is a method.
+func receiver(d *ast.FuncDecl) string {
+	expr := d.Recv.List[0].Type
+	if star, ok := expr.(*ast.StarExpr); ok {
+		expr = star.X
+	}
+	if index, ok := expr.(*ast.IndexExpr); ok {
+		expr = index.X
+	}
+	return expr.(*ast.Ident).Name
 }
