@@ -328,7 +328,8 @@ func (r *retrier) maxRetries() int {
 //
 // After progress it is the reconnection time, if there is one, up to a tenth longer so that
 // the clients of a server do not return at the same moment. Otherwise the policy decides,
-// starting from the reconnection time. Retry-After raises the result. The spread in [0, 1) is random.
+// starting from the reconnection time. Retry-After raises the result. The spread in [0, 1)
+// is random.
 func (r *retrier) delay(o *outcome, number int, spread float64) (time.Duration, bool) {
 	retry := min(max(o.retry, 0), maxServerWait)
 	if number == 1 {

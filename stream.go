@@ -540,8 +540,8 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 // Reconnect drops the connection, or ends a wait, and makes a new attempt at once: after
 // a change of network, or when the machine wakes up. Complete events that Next has already
 // read from the connection are still delivered. The new attempt has a connection of its
-// own. It may be called from any goroutine, and does not block. It has no
-// effect on a stream of Fetch or FromResponse without [WithResume].
+// own. Reconnect may be called from any goroutine, and does not block. It has no effect on a
+// stream of Fetch or FromResponse without [WithResume].
 func (s *Stream) Reconnect() {
 	if !s.retrier.subscribe && s.cfg.resume == nil {
 		return
