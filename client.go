@@ -15,8 +15,8 @@
 // that other code obtained, and a [Parser] any io.Reader. Package llm knows the responses of
 // language models. No goroutine runs between calls of [Stream.Next].
 //
-// In the terms of the WHATWG HTML standard, the lines up to a blank one are a block, which
-// the blank line dispatches as an event. An attempt is a request with its response.
+// In the terms of the WHATWG HTML standard (9.2), the lines up to a blank one are a block,
+// which the blank line dispatches as an event. An attempt is a request with its response.
 //
 // # What happens when
 //
@@ -122,6 +122,9 @@ func (c *Client) Fetch(req *http.Request, opts ...Option) (*Stream, error) {
 //
 // Subscribe resends requests of any method, also after a response has ended normally. For
 // requests that cost money, use [Client.Fetch] or [WithResume].
+//
+// It does what the section "Processing model" of the standard asks of an EventSource, and
+// also reconnects after a status that may pass, such as 503.
 //
 // It blocks for the first attempt, so that a wrong address or a missing permission is an
 // error of the call. If that attempt fails in a way that may pass, Subscribe returns the

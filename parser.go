@@ -21,7 +21,9 @@ import (
 	"github.com/fetchsse/sse/internal/utf8x"
 )
 
-// An Event is one dispatched event of an event stream. It owns its strings.
+// An Event is one dispatched event of an event stream, as the section "Interpreting an
+// event stream" of the standard defines it. It owns its strings. The zero Event is not one:
+// a dispatched event has a Type.
 type Event struct {
 	Type string // the event field, or "message" when the block names none
 	Data string // the data lines joined with "\n", no trailing newline, valid UTF-8

@@ -29,7 +29,7 @@ import (
 //
 // One goroutine reads a Stream. All work after the opening, including reconnecting and
 // waiting, happens within [Stream.Next]. Other goroutines may call only [Stream.Close] and
-// [Stream.Reconnect].
+// [Stream.Reconnect]. The zero Stream must not be used.
 type Stream struct {
 	cfg      *config
 	requests requests
@@ -504,8 +504,9 @@ func (s *Stream) Type() string { return s.parser.Type() }
 func (s *Stream) Retry() (time.Duration, bool) { return s.parser.Retry() }
 
 // LastEventID returns the ID that the next attempt would send, as the stream had it; a
-// header carries it without white space at its ends. A program that stores it can resume
-// there with [WithLastEventID].
+// header carries it without white space at its ends. The section "The Last-Event-ID header"
+// of the standard says what a server makes of it. A program that stores it can resume there
+// with [WithLastEventID].
 func (s *Stream) LastEventID() string {
 	if s.inHand {
 		return s.before
