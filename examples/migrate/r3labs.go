@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log"
@@ -58,5 +59,17 @@ func beforeR3labsChannel(ctx context.Context, url string, out io.Writer) error {
 		fmt.Fprintf(out, "%s %s\n", event.ID, event.Data)
 	}
 	client.Unsubscribe(events)
+	return nil
+}
+
+// afterBase64 decodes data as the client does with EncodingBase64.
+func afterBase64(stream *sse.Stream, out io.Writer) error {
+	decode := func(data []byte) ([]byte, error) { return base64.StdEncoding.AppendDecode(nil, data) }
+	for data, err := range sse.DecodeFunc(stream, decode) {
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s\n", data)
+	}
 	return nil
 }

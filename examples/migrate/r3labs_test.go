@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -144,4 +145,36 @@ func TestR3labsDeadline(t *testing.T) {
 		return stream.Err()
 	})
 	require.Equal(t, time.Minute, took)
+}
+
+// The error of the old client is nil if the context was canceled during a read.
+func TestR3labsCancel(t *testing.T) {
+	t.Parallel()
+	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{send("1", "one"), ssetest.Stall()}), ssetest.Loopback())
+	ctx, cancel := context.WithCancel(t.Context())
+	err := r3labs.NewClient(srv.URL).SubscribeRawWithContext(ctx, func(*r3labs.Event) { cancel() })
+	require.NoError(t, err)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	stream, err := sse.Subscribe(srv.Get("/").WithContext(ctx))
+	require.NoError(t, err)
+	require.True(t, stream.Next())
+	cancel()
+	require.False(t, stream.Next())
+	require.ErrorIs(t, stream.Err(), context.Canceled)
+}
+
+func TestR3labsBase64(t *testing.T) {
+	t.Parallel()
+	const data = "R29vZCBtb3JuaW5nIQ=="
+	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Data(data)}), ssetest.Loopback())
+	client := r3labs.NewClient(srv.URL)
+	client.EncodingBase64 = true
+	require.NoError(t, client.SubscribeRaw(func(event *r3labs.Event) { require.Equal(t, "Good morning!", string(event.Data)) }))
+
+	stream, err := sse.Fetch(srv.Get("/"))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.NoError(t, afterBase64(stream, &out))
+	require.Equal(t, "Good morning!\n", out.String())
 }
