@@ -76,3 +76,16 @@ func TestEventSourceTypes(t *testing.T) {
 	require.NoError(t, ours.err)
 	require.Equal(t, " x\n1 one\n", ours.out)
 }
+
+// The URL of a response, for the origin of an event.
+func TestEventSourceOrigin(t *testing.T) {
+	t.Parallel()
+	srv := ssetest.NewServer(t, ssetest.InOrder(
+		ssetest.Script{ssetest.Answer(http.StatusFound, "Location", "/feed")},
+		ssetest.Script{send("1", "one"), ssetest.Stall()}))
+	stream, err := sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()))
+	require.NoError(t, err)
+	defer stream.Close()
+	require.True(t, stream.Next())
+	require.Equal(t, srv.URL+"/feed", stream.Response().Request.URL.String())
+}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/ssetest"
@@ -119,4 +121,35 @@ func TestLaunchDarklyRestart(t *testing.T) {
 	stream.Reconnect()
 	require.True(t, stream.Next())
 	require.Equal(t, "two", stream.Event().Data)
+}
+
+// The old client always waits 3 s by default, and does not retry before its error is read.
+func TestLaunchDarklyWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Open(), ssetest.Cut()}))
+		stream, err := eventsource.SubscribeWithRequestAndOptions(srv.Get("/"), eventsource.StreamOptionHTTPClient(srv.Client()))
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		require.Len(t, srv.Requests(), 1)
+		for range 3 {
+			<-stream.Errors
+		}
+		stream.Close()
+		<-stream.Events // it is closed
+		requests := srv.Requests()
+		require.Len(t, requests, 3)
+		require.Equal(t, time.Hour+3*time.Second, requests[1].Time.Sub(requests[0].Time))
+		require.Equal(t, 3*time.Second, requests[2].Time.Sub(requests[1].Time))
+		time.Sleep(time.Minute) // until the timer of the next attempt has gone
+	})
+	synctest.Test(t, func(t *testing.T) {
+		srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Open(), ssetest.Cut()}))
+		stream, err := sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()), sse.WithMaxRetries(3))
+		require.NoError(t, err)
+		require.False(t, stream.Next())
+		requests := srv.Requests()
+		require.Len(t, requests, 4)
+		require.Less(t, requests[1].Time.Sub(requests[0].Time), requests[3].Time.Sub(requests[2].Time))
+	})
 }

@@ -2,9 +2,11 @@ package migrate
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/fetchsse/sse"
+	"github.com/fetchsse/sse/llm"
 	"github.com/fetchsse/sse/ssetest"
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/packages/ssestream"
@@ -114,10 +116,24 @@ func TestOpenAIResponses(t *testing.T) {
 	}
 }
 
-// A chunk that is malformed ends the stream of the SDK.
+// A chunk that is malformed ends the stream of the SDK. The loop can continue after it.
 func TestOpenAIMalformed(t *testing.T) {
 	t.Parallel()
 	script := ssetest.Script{good, ssetest.Data(`{"choices":`), morning, done}
-	require.Error(t, run(t, beforeOpenAI, script).err)
-	require.ErrorAs(t, run(t, afterOpenAI, script).err, new(*sse.DecodeError))
+	old := run(t, beforeOpenAI, script)
+	require.Error(t, old.err)
+	require.Equal(t, "Good (0 tokens)\n", old.out)
+
+	srv := ssetest.NewServer(t, ssetest.InOrder(script))
+	stream, err := sse.Fetch(srv.Post("/", ""), sse.WithHTTPClient(srv.Client()), llm.OpenAIChat.Option())
+	require.NoError(t, err)
+	var text strings.Builder
+	for chunk, err := range sse.Decode[openai.ChatCompletionChunk](stream) {
+		if err != nil {
+			require.ErrorAs(t, err, new(*sse.DecodeError))
+			continue
+		}
+		text.WriteString(chunk.Choices[0].Delta.Content)
+	}
+	require.Equal(t, "Good morning!", text.String())
 }

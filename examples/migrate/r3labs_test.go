@@ -22,7 +22,7 @@ func TestR3labs(t *testing.T) {
 	scripts := []ssetest.Script{
 		{ssetest.WantHeader("Authorization", "Bearer secret"), soon, send("1", "one"), ssetest.Cut()},
 		{ssetest.WantHeader("Last-Event-ID", "1"), send("2", "two\nlines")}, // the old client ends here
-		{ssetest.Answer(http.StatusNoContent)},                             // the new one ends here
+		{ssetest.Answer(http.StatusNoContent)},                              // the new one ends here
 	}
 	old := run(t, beforeR3labs, scripts...)
 	require.NoError(t, old.err)
@@ -177,4 +177,31 @@ func TestR3labsBase64(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, afterBase64(stream, &out))
 	require.Equal(t, "Good morning!\n", out.String())
+}
+
+func TestR3labsRetryField(t *testing.T) {
+	scripts := ssetest.InOrder(
+		ssetest.Script{ssetest.Retry(time.Hour), send("1", "one"), ssetest.Cut()},
+		ssetest.Script{ssetest.Answer(http.StatusNoContent)})
+	wait := func(t *testing.T, subscribe func(*ssetest.Server)) (wait time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := ssetest.NewServer(t, scripts)
+			subscribe(srv)
+			requests := srv.Requests()
+			wait = requests[1].Time.Sub(requests[0].Time)
+		})
+		return wait
+	}
+	require.Less(t, wait(t, func(srv *ssetest.Server) {
+		client := r3labs.NewClient(srv.URL)
+		client.Connection = srv.Client()
+		require.Error(t, client.SubscribeRaw(func(*r3labs.Event) {}))
+	}), time.Minute)
+	require.GreaterOrEqual(t, wait(t, func(srv *ssetest.Server) {
+		stream, err := sse.Subscribe(srv.Get("/"), sse.WithHTTPClient(srv.Client()))
+		require.NoError(t, err)
+		for stream.Next() {
+		}
+		require.NoError(t, stream.Err())
+	}), time.Hour)
 }
