@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/ssetest"
@@ -129,7 +128,7 @@ func TestFetchEventSourceFields(t *testing.T) {
 func TestRetriable(t *testing.T) {
 	t.Parallel()
 	scripts := []ssetest.Script{
-		{ssetest.WantBody(`{"topic":"news"}`), soon, send("1", "one"), ssetest.Cut()},
+		{ssetest.WantBody(`{"topic":"news"}`), soon, send("1", "one")},
 		{ssetest.WantHeader("Last-Event-ID", "1"), ssetest.WantBody(`{"topic":"news"}`), send("2", "two")},
 		{ssetest.WantHeader("Last-Event-ID", "2"), ssetest.Answer(http.StatusNoContent)},
 	}
@@ -146,7 +145,7 @@ func TestRetriable(t *testing.T) {
 func TestRetriableHalfAnEvent(t *testing.T) {
 	t.Parallel()
 	scripts := []ssetest.Script{
-		{soon, send("1", "one"), ssetest.Raw("id: 2\ndata: tw"), ssetest.Wait(100 * time.Millisecond), ssetest.Cut()},
+		{soon, send("1", "one"), ssetest.Raw("id: 2\ndata: tw")},
 		{ssetest.Answer(http.StatusNoContent)},
 	}
 	old := run(t, beforeRetriable, scripts...)

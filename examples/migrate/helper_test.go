@@ -90,10 +90,12 @@ func send(id, data string) ssetest.Step {
 // The wait before a reconnect, so that the tests do not take long.
 var soon = ssetest.Retry(10 * time.Millisecond)
 
-// feed is a subscription of three events that breaks twice. The server then ends it.
+// feed is a subscription of three events. One of its connections breaks, without an event:
+// Node may drop those that came just before a break. The server ends the subscription.
 var feed = []ssetest.Script{
-	{soon, send("1", "one"), ssetest.Send(sse.Event{ID: "2", Type: "news", Data: "two"}), ssetest.Cut()},
-	{ssetest.WantHeader("Last-Event-ID", "2"), soon, send("3", "three"), ssetest.Cut()},
+	{soon, send("1", "one"), ssetest.Send(sse.Event{ID: "2", Type: "news", Data: "two"})},
+	{ssetest.WantHeader("Last-Event-ID", "2"), ssetest.Comment("soon"), ssetest.Wait(100 * time.Millisecond), ssetest.Cut()},
+	{ssetest.WantHeader("Last-Event-ID", "2"), soon, send("3", "three")},
 	{ssetest.WantHeader("Last-Event-ID", "3"), ssetest.Answer(http.StatusNoContent)},
 }
 
