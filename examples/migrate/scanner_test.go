@@ -54,13 +54,15 @@ func TestScannerLongLine(t *testing.T) {
 // The loop takes half a response for a whole one, and reads the last line of half an event.
 func TestScannerTruncated(t *testing.T) {
 	t.Parallel()
-	script := ssetest.Script{ssetest.Data(`{"text":"Good"}`), ssetest.Raw(`data: {"text":"morn"}`)}
-	old := run(t, beforeScanner, script)
-	require.NoError(t, old.err)
-	require.Equal(t, "Good\nmorn\n", old.out)
-	ours := run(t, afterScanner, script)
-	truncated(t, ours)
-	require.Equal(t, "Good\n", ours.out)
+	for rest, want := range map[string]string{"": "Good\n", `data: {"text":"morn"}`: "Good\nmorn\n"} {
+		script := ssetest.Script{ssetest.Data(`{"text":"Good"}`), ssetest.Raw(rest)}
+		old := run(t, beforeScanner, script)
+		require.NoError(t, old.err)
+		require.Equal(t, want, old.out)
+		ours := run(t, afterScanner, script)
+		truncated(t, ours)
+		require.Equal(t, "Good\n", ours.out)
+	}
 }
 
 // A page of a proxy is an empty response for the loop.
