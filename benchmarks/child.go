@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -87,13 +88,16 @@ func (s *Server) Close() {
 type Job struct {
 	Measure string // cpu, latency, idle, completions, reconnect
 	Client  string
-	Proto   string // http1, http2
+	Proto   string // http1, http2; memory, load: also https1 and http2-100
 	Flush   bool   // cpu: one event per write
-	Millis  int    // cpu: duration of the measurement
-	N       int    // latency: events; idle: streams; completions: responses; reconnect: drops
-	Size    int    // idle: bytes of the event
+	Millis  int    // cpu, load: duration of the measurement
+	N       int    // latency: events; completions: responses; reconnect: drops; others: streams
+	Size    int    // idle, memory: bytes of the event
 	Profile string // cpu, idle: name of the profile to write
-	Session string // reconnect: name of the feed
+	Session string // reconnect: name of the feed; load, storm: a name for its streams
+	Batch   int    // load: events per write
+	Rate    int    // load: events per second of all streams
+	Storm   Storm  // storm: the server's part
 
 	Endpoint Endpoint
 }
@@ -140,6 +144,9 @@ func work() error {
 		"idle":        Job.idle,
 		"completions": Job.completions,
 		"reconnect":   Job.reconnect,
+		"memory":      Job.memory,
+		"load":        Job.load,
+		"storm":       Job.storm,
 	}
 	r, err := measure[job.Measure](job)
 	if err != nil {
@@ -151,11 +158,11 @@ func work() error {
 // httpClient returns a client with a new transport.
 func (j Job) httpClient() *http.Client {
 	t := new(http.Transport)
-	if j.Proto == "http2" {
+	if strings.HasPrefix(j.Proto, "http2") {
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetUnencryptedHTTP2(true)
 	}
-	if j.Measure == "completions" {
+	if j.Measure == "completions" || j.Proto == "https1" {
 		roots := x509.NewCertPool()
 		roots.AppendCertsFromPEM(j.Endpoint.Cert)
 		t.TLSClientConfig = &tls.Config{RootCAs: roots}
@@ -163,7 +170,15 @@ func (j Job) httpClient() *http.Client {
 	return &http.Client{Transport: t}
 }
 
-func (j Job) url(path string) string { return "http://" + j.Endpoint.Plain + path }
+func (j Job) url(path string) string {
+	switch j.Proto {
+	case "https1":
+		return "https://" + j.Endpoint.TLS + path
+	case "http2-100":
+		return "http://" + j.Endpoint.Hundred + path
+	}
+	return "http://" + j.Endpoint.Plain + path
+}
 
 func find(clients []Client, name string) (Client, error) {
 	for _, c := range clients {

@@ -28,6 +28,8 @@ type Endpoint struct {
 	Plain string // HTTP/1.1 and HTTP/2 without TLS
 	TLS   string // HTTP/1.1
 	Cert  []byte // PEM
+
+	Hundred string // like Plain, with 100 streams on a connection of HTTP/2; Plain has 250
 }
 
 // A Stats holds the counters of the server's TLS listener.
@@ -52,6 +54,10 @@ func serve() error {
 	if err != nil {
 		return err
 	}
+	hundred, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
 	secure, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -63,6 +69,13 @@ func serve() error {
 	mux.HandleFunc("/completion", s.completion)
 	mux.HandleFunc("/stats", s.stats)
 	mux.HandleFunc("/feed", s.feed)
+	pace := &pacer{starts: make(map[string]chan struct{})}
+	mux.HandleFunc("/paced", pace.stream)
+	mux.HandleFunc("/paced/start", pace.start)
+	st := &storms{all: make(map[string]*storm)}
+	mux.HandleFunc("/storm", st.stream)
+	mux.HandleFunc("/storm/drop", st.drop)
+	mux.HandleFunc("/storm/times", st.sendTimes)
 	quiet := log.New(io.Discard, "", 0)
 
 	var protocols http.Protocols
@@ -70,6 +83,8 @@ func serve() error {
 	protocols.SetUnencryptedHTTP2(true)
 	serve := func(s *http.Server, l net.Listener) { _ = s.Serve(l) } // returns when the process exits
 	go serve(&http.Server{Handler: mux, ErrorLog: quiet, Protocols: &protocols}, plain)
+	limit := &http.HTTP2Config{MaxConcurrentStreams: 100}
+	go serve(&http.Server{Handler: mux, ErrorLog: quiet, Protocols: &protocols, HTTP2: limit}, hundred)
 
 	config := &tls.Config{
 		Certificates: []tls.Certificate{cert},
@@ -86,7 +101,9 @@ func serve() error {
 	}
 	go serve(&http.Server{Handler: mux, ErrorLog: quiet, ConnState: count}, tls.NewListener(secure, config))
 
-	err = json.NewEncoder(os.Stdout).Encode(Endpoint{plain.Addr().String(), secure.Addr().String(), certPEM})
+	err = json.NewEncoder(os.Stdout).Encode(Endpoint{
+		Plain: plain.Addr().String(), TLS: secure.Addr().String(), Cert: certPEM, Hundred: hundred.Addr().String(),
+	})
 	if err != nil {
 		return err
 	}

@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/fetchsse/sse/benchmarks"
+	"github.com/fetchsse/sse/benchmarks/internal/report"
 )
 
 // chart returns an SVG bar chart of the time per event of 320 bytes in reads of 4 KiB. It
 // is readable on light and dark pages.
-func (c *comparison) chart(m machine) string {
+func (c *comparison) chart(m report.Machine) string {
 	type bar struct {
 		peer benchmarks.Peer
 		ns   float64

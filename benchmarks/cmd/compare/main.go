@@ -88,8 +88,8 @@ func (c *comparison) main(out string) error {
 		defer f.Close()
 		c.raw = f
 	}
-	m := thisMachine()
-	fmt.Fprintf(c.raw, "goos: %s\ngoarch: %s\npkg: github.com/fetchsse/sse/benchmarks\ncpu: %s\n", m.os, m.arch, m.cpu)
+	m := report.ThisMachine()
+	fmt.Fprint(c.raw, m.Header())
 
 	var err error
 	if c.server, err = benchmarks.StartServer(); err != nil {

@@ -1,47 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"maps"
-	"os"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/fetchsse/sse/benchmarks"
+	"github.com/fetchsse/sse/benchmarks/internal/report"
 )
-
-// A machine describes the machine of the measurements.
-type machine struct {
-	os, arch, cpu string
-	cpus          int
-	goVersion     string
-}
-
-func thisMachine() machine {
-	return machine{runtime.GOOS, runtime.GOARCH, cpuModel(), runtime.NumCPU(), runtime.Version()}
-}
-
-// cpuModel returns the name of the processor, or the architecture if the name is unknown.
-func cpuModel() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if key, value, _ := strings.Cut(s.Text(), ":"); strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
-}
-
-func (m machine) String() string {
-	return fmt.Sprintf("%s, %d CPUs, %s/%s, %s", m.cpu, m.cpus, m.os, m.arch, m.goVersion)
-}
 
 // modules maps the names of peers to their module paths.
 var modules = map[string]string{
@@ -87,7 +55,7 @@ func label(name string) string {
 }
 
 // table returns all results in Markdown.
-func (c *comparison) table(m machine) string {
+func (c *comparison) table(m report.Machine) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Machine: %s. Medians of %d interleaved rounds.\n\n", m, c.rounds)
 	if v := versions(); v != "" {
