@@ -43,12 +43,12 @@ func (j Job) storm() (Result, error) {
 			close(back)
 		}
 	}
-	options := func(i int) []sse.Option {
-		return []sse.Option{sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) {
+	client := func(i int) run {
+		return subscribe(sse.WithTrace(&sse.Trace{Wait: func(a sse.Attempt) {
 			if waits[i] == 0 {
 				waits[i] = a.Delay
 			}
-		}})}
+		}}))
 	}
 	query := url.Values{
 		"session": {j.Session},
@@ -56,7 +56,7 @@ func (j Job) storm() (Result, error) {
 		"admit": {strconv.Itoa(j.Storm.Admit)},
 		"after": {strconv.Itoa(j.Storm.After)}, "until": {strconv.Itoa(j.Storm.Until)},
 	}.Encode()
-	ended, err := j.openMany(ctx, j.url("/storm?"+query), on, options)
+	ended, err := j.openMany(ctx, j.url("/storm?"+query), client, on)
 	if err != nil {
 		return nil, err
 	}

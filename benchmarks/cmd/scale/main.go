@@ -28,7 +28,7 @@ import (
 
 const (
 	results  = "scale.txt"
-	document = "../docs/scaling.md"
+	document = "../docs/scaling.md" // seen from the directory of the module
 )
 
 var allParts = []string{"memory", "load", "storm"}
@@ -105,6 +105,10 @@ func (s *scale) run(parts []string, short bool) error {
 		"memory": fmt.Sprintf("Machine: %v. %s.\n\n", machine, plural(s.rounds)) + s.memoryTable(),
 		"load":   s.loadTable(),
 		"storm":  s.stormTable(),
+	}
+	if write {
+		tables["sizing"] = s.sizingTable()
+		parts = append(parts, "sizing")
 	}
 	for _, part := range parts {
 		fmt.Println(tables[part])
