@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What net/http does with a stream that a limit has no place for: the limit of the server,
+// A stream past a limit waits or gets another connection. The limit is that of the server,
 // which allows two streams on a connection of HTTP/2, or one of the transport.
 func TestStreamPastALimit(t *testing.T) {
 	for name, c := range map[string]struct {

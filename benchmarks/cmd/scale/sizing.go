@@ -8,7 +8,7 @@ import (
 	"github.com/fetchsse/sse/benchmarks/internal/report"
 )
 
-// What the sizes need and the measurements do not tell. docs/scaling.md gives the reasons.
+// The sizes need these numbers, which are not measured. docs/scaling.md gives the reasons.
 const (
 	perProcess  = 20_000 // streams of HTTP/1.1
 	perHTTP2    = 100    // streams on a connection of HTTP/2
