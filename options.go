@@ -243,6 +243,11 @@ func WithOpenTimeout(d time.Duration) Option {
 // that of a comment. It does not limit the wait for the response headers; see
 // [WithOpenTimeout]. By default and with 0 there is no limit. The error is
 // [ErrIdleTimeout].
+//
+// The next attempt has a connection of its own, since the old one may be dead. If many
+// streams share a connection of HTTP/2, let net/http find a dead one first, so that they
+// share the next one as well: set SendPingTimeout and PingTimeout of [http.HTTP2Config], in
+// sum to less than d.
 func WithIdleTimeout(d time.Duration) Option {
 	return func(c *config) { c.idleTimeout = d }
 }
