@@ -118,7 +118,7 @@ func TestEachPaymentIsCountedOnce(t *testing.T) {
 	require.NoError(t, cmd.Wait(), output)
 	require.Contains(t, output.String(), `INFO ended feed=north err=<nil>`)
 	require.NotContains(t, output.String(), "ERROR failed") // an expired token is not a failure
-	require.Greater(t, b.refused.Load(), int64(1)) // tokens have expired
+	require.Greater(t, b.refused.Load(), int64(1))          // tokens have expired
 	t.Logf("%d connections, %d tokens, %d refused", b.connections.Load(), b.logins.Load(), b.refused.Load())
 
 	db, err := sql.Open("sqlite", file)
