@@ -59,7 +59,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	db, err := sql.Open("sqlite", "file:"+*file+"?_pragma=journal_mode(wal)&_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", "file:"+*file+"?_pragma=journal_mode(wal)&_pragma=busy_timeout(5000)&_txlock=immediate")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -105,8 +105,8 @@ func (f *feed) supervise(ctx context.Context, client *sse.Client) {
 // follow subscribes to the feed after the place in the database.
 func (f *feed) follow(ctx context.Context, client *sse.Client) error {
 	var place string
-	err := f.db.QueryRowContext(ctx, "SELECT id FROM place WHERE feed = ?", f.name).Scan(&place)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	_, err := f.db.Exec("INSERT INTO place VALUES (?, '') ON CONFLICT DO NOTHING", f.name)
+	if err := errors.Join(err, f.db.QueryRow("SELECT id FROM place WHERE feed = ?", f.name).Scan(&place)); err != nil {
 		return err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
@@ -125,7 +125,7 @@ func (f *feed) follow(ctx context.Context, client *sse.Client) error {
 			f.counts.Add("repeated", 1)
 			continue
 		}
-		if err := f.apply(event); err != nil {
+		if err := f.apply(event, place); err != nil {
 			return err
 		}
 		place = event.ID
@@ -133,9 +133,9 @@ func (f *feed) follow(ctx context.Context, client *sse.Client) error {
 	return nil // the server has ended the feed
 }
 
-// apply adds a payment to its account and stores the place after it, both or neither. It
-// has no context, so that the end of the program does not interrupt it.
-func (f *feed) apply(event sse.Event) error {
+// apply adds a payment to its account and moves the place to it, both or neither. It has no
+// context, so that the end of the program does not interrupt it.
+func (f *feed) apply(event sse.Event, place string) error {
 	tx, err := f.db.Begin()
 	if err != nil {
 		return err
@@ -151,8 +151,12 @@ func (f *feed) apply(event sse.Event) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec("INSERT INTO place VALUES (?, ?) ON CONFLICT DO UPDATE SET id = excluded.id", f.name, event.ID); err != nil {
+	moved, err := tx.Exec("UPDATE place SET id = ? WHERE feed = ? AND id = ?", event.ID, f.name, place)
+	if err != nil {
 		return err
+	}
+	if n, err := moved.RowsAffected(); n != 1 {
+		return errors.Join(errors.New("another program has moved the place"), err)
 	}
 	return tx.Commit()
 }

@@ -13,7 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	payments = 600 // of each feed
+	payments = 1800 // of each feed
 	accounts = 7
 	bad      = 333 // the ID of an event that is not a payment
 )
@@ -41,24 +41,48 @@ const (
 // A bank serves the feeds. It breaks each connection, often in the middle of an event. It
 // sends the last event again when a client resumes. A token is good for three connections.
 type bank struct {
-	tokens, uses, connections, logins atomic.Int64
-	refused                           atomic.Int64
-	connected                         chan struct{} // gets an element for each connection
+	mu              sync.Mutex
+	uses            map[string]int // by token
+	logins, refused int
+	connected       chan struct{} // gets an element for each connection
+}
+
+func (b *bank) login() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.logins++
+	token := fmt.Sprint("secret-", b.logins)
+	b.uses[token] = 3
+	return token
+}
+
+func (b *bank) accepts(authorization string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	token, _ := strings.CutPrefix(authorization, "Bearer ")
+	if b.uses[token] == 0 {
+		b.refused++
+		return false
+	}
+	b.uses[token]--
+	return true
+}
+
+func (b *bank) refusals() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused
 }
 
 func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
-		b.logins.Add(1)
-		b.uses.Store(0)
-		fmt.Fprintln(w, "token", b.tokens.Add(1))
+		fmt.Fprintln(w, b.login())
 		return
 	}
-	if r.Header.Get("Authorization") != fmt.Sprint("Bearer token ", b.tokens.Load()) || b.uses.Add(1) > 3 {
-		b.refused.Add(1)
+	if !b.accepts(r.Header.Get("Authorization")) {
 		http.Error(w, "expired", http.StatusUnauthorized)
 		return
 	}
-	b.connections.Add(1)
 	b.connected <- struct{}{}
 	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // none is 0
 	if last == payments {
@@ -81,45 +105,57 @@ func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// The program is killed six times, and stopped once, while each connection breaks and
-// tokens expire. At the end each payment has been counted once.
+// A program is a running copy of this one.
+type program struct {
+	*exec.Cmd
+	output strings.Builder
+}
+
+func start(t *testing.T, file, server string) *program {
+	t.Helper()
+	p := &program{Cmd: exec.CommandContext(t.Context(), os.Args[0], "-db", file, "-login", server+"/token", "-metrics", "127.0.0.1:0",
+		"-pause", "10ms", "north="+server+"/payments")}
+	p.Env = append(os.Environ(), "RUN_LASTING=1")
+	p.Stderr = &p.output
+	require.NoError(t, p.Start())
+	return p
+}
+
+// The program is killed six times and stopped once, while each connection breaks and tokens
+// expire. Then two programs run at once, which is a mistake. At the end each payment has
+// been counted once.
 func TestEachPaymentIsCountedOnce(t *testing.T) {
-	b := &bank{connected: make(chan struct{}, 1000)}
+	b := &bank{uses: make(map[string]int), connected: make(chan struct{}, 1000)}
 	srv := httptest.NewServer(b)
 	defer srv.Close()
 	file := filepath.Join(t.TempDir(), "balances.db")
-	start := func() (*exec.Cmd, *strings.Builder) {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-db", file, "-login", srv.URL+"/token", "-metrics", "127.0.0.1:0",
-			"-pause", "10ms", "north="+srv.URL+"/payments")
-		cmd.Env = append(os.Environ(), "RUN_LASTING=1")
-		var output strings.Builder
-		cmd.Stderr = &output
-		require.NoError(t, cmd.Start())
-		return cmd, &output
-	}
 	for i := range 6 {
-		cmd, output := start()
-		for range 2 {
+		p := start(t, file, srv.URL)
+		for range i + 1 {
 			<-b.connected
 		}
 		time.Sleep(time.Duration(i) * time.Millisecond) // another place each time, in the middle of the events
-		require.NoError(t, cmd.Process.Kill())
-		require.Error(t, cmd.Wait(), output)
-		require.NotContains(t, output.String(), "ERROR failed")
+		require.NoError(t, p.Process.Kill())
+		require.Error(t, p.Wait(), p.output.String())
+		require.NotContains(t, p.output.String(), "ERROR failed")
 	}
+	require.Positive(t, b.refusals()) // tokens have expired, which is not a failure
+
 	if runtime.GOOS != "windows" { // which has no such signal
-		cmd, output := start()
+		p := start(t, file, srv.URL)
 		<-b.connected
-		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-		require.NoError(t, cmd.Wait(), output)
-		require.Contains(t, output.String(), `INFO ended feed=north err="terminated signal received"`)
+		require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, p.Wait(), p.output.String())
+		require.Contains(t, p.output.String(), `INFO ended feed=north err="terminated signal received"`)
+		require.NotContains(t, p.output.String(), "ERROR failed")
 	}
-	cmd, output := start()
-	require.NoError(t, cmd.Wait(), output)
-	require.Contains(t, output.String(), `INFO ended feed=north err=<nil>`)
-	require.NotContains(t, output.String(), "ERROR failed") // an expired token is not a failure
-	require.Greater(t, b.refused.Load(), int64(1))          // tokens have expired
-	t.Logf("%d connections, %d tokens, %d refused", b.connections.Load(), b.logins.Load(), b.refused.Load())
+
+	p, second := start(t, file, srv.URL), start(t, file, srv.URL)
+	require.NoError(t, p.Wait(), p.output.String())
+	require.NoError(t, second.Wait(), second.output.String())
+	require.Contains(t, p.output.String(), `INFO ended feed=north err=<nil>`)
+	require.Contains(t, p.output.String()+second.output.String(), `err="another program has moved the place"`)
+	require.NotContains(t, p.output.String()+second.output.String(), "secret")
 
 	db, err := sql.Open("sqlite", file)
 	require.NoError(t, err)
