@@ -118,6 +118,23 @@ func undialed(err error) sse.Option {
 	}})
 }
 
+// dialDeaf returns a connection to a server that reads everything and never responds.
+func dialDeaf(context.Context, string, string) (net.Conn, error) {
+	conn, server := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, server) }() // until conn is closed
+	return conn, nil
+}
+
+// A resetConn is a connection that its peer has reset.
+type resetConn struct{ net.Conn }
+
+func (resetConn) Read([]byte) (int, error) {
+	return 0, &net.OpError{
+		Op: "read", Net: "tcp", Source: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 40000}, Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 8080},
+		Err: os.NewSyscallError("read", syscall.ECONNRESET),
+	}
+}
+
 // fetchTLS returns the error of a Fetch from a server that start has started. The client
 // trusts no certificate.
 func fetchTLS(url string, start func(*httptest.Server)) func(*testing.T) error {
@@ -217,12 +234,31 @@ var shownErrors = []shownError{
 		Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080},
 		Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
 	}))},
+	{row: notConnected, cause: fetch(Script{}, undialed(&net.OpError{
+		Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 8080},
+		Err: os.NewSyscallError("connect", syscall.ENETUNREACH),
+	}))},
+	{row: notConnected, cause: fetch(Script{}, undialed(&net.OpError{
+		Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 8080}, Err: os.ErrDeadlineExceeded,
+	}))},
+	{row: notConnected, cause: fetch(Script{}, undialed(&net.OpError{
+		Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "server misbehaving", Name: "server.test", Server: "127.0.0.53:53", IsTemporary: true},
+	}))},
 	{row: unknownHost, cause: open((*sse.Client).Subscribe, get, []Script{{}}, undialed(&net.OpError{
 		Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "server.test", IsNotFound: true},
 	}))},
 	{row: untrusted, cause: fetchTLS("https://example.com/feed", forExample), sockets: true},
 	{row: untrusted, cause: fetchTLS("https://server.test/feed", forExample), sockets: true},
 	{row: notConnected, cause: fetchTLS("https://server.test/feed", plain), sockets: true},
+	{row: notConnected, cause: func(t *testing.T) error {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://server.test/feed", nil)
+		require.NoError(t, err)
+		_, err = sse.Fetch(req, sse.WithHTTPClient(&http.Client{Transport: &http.Transport{
+			TLSHandshakeTimeout: 10 * time.Second, // that of http.DefaultTransport
+			DialContext:         dialDeaf,
+		}}))
+		return err
+	}},
 	{row: notConnected, sockets: true, cause: func(t *testing.T) error {
 		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }))
 		defer proxy.Close()
@@ -235,6 +271,25 @@ var shownErrors = []shownError{
 		return err
 	}},
 	{row: noResponse, cause: fetch(Script{Cut()})},
+	{row: noResponse, cause: fetch(Script{}, sse.WithHTTPClient(&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialDeaf(ctx, network, address)
+			return resetConn{conn}, err
+		},
+	}}))},
+	{row: noResponse, sockets: true, cause: func(t *testing.T) error {
+		srv := newH2Server(t, h2Response{func(uint32) string { return goAway(0, noError) }, true})
+		var protocols http.Protocols
+		protocols.SetUnencryptedHTTP2(true)
+		transport := &http.Transport{Protocols: &protocols, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(srv.url, "http://"))
+		}}
+		defer transport.CloseIdleConnections()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://server.test/chat", strings.NewReader("{}"))
+		require.NoError(t, err)
+		_, err = sse.Fetch(req, sse.WithHTTPClient(&http.Client{Transport: transport}))
+		return err
+	}},
 
 	// Timeouts.
 	{row: noResponse, cause: fetch(Script{Stall()})},
@@ -310,14 +365,7 @@ var shownErrors = []shownError{
 	{row: interrupted, cause: open((*sse.Client).Fetch, within(10*time.Second, context.DeadlineExceeded), []Script{{Answer(429, "Retry-After", "30")}})},
 	{row: waiting, cause: open((*sse.Client).Subscribe, within(1500*time.Millisecond, errors.New("the user left")), []Script{{}}, undialed(errors.New("proxy unavailable")))},
 	{row: interrupted, sockets: true, cause: ctrlC},
-	{row: interrupted, cause: func(t *testing.T) error {
-		srv := NewServer(t, InOrder(Script{three, Stall()}))
-		s, err := client(srv).Fetch(post(srv))
-		require.NoError(t, err)
-		s.Close()
-		require.False(t, s.Next())
-		return s.Err()
-	}},
+	{row: interrupted, cause: closed},
 	{row: mistake2, cause: func(t *testing.T) error {
 		srv := NewServer(t, InOrder(Script{three}))
 		s, err := client(srv).Fetch(post(srv))
@@ -433,6 +481,16 @@ func ctrlC(t *testing.T) error {
 	return s.Err()
 }
 
+// closed returns the error of a stream that was closed.
+func closed(t *testing.T) error {
+	srv := NewServer(t, InOrder(Script{three, Stall()}))
+	s, err := client(srv).Fetch(post(srv))
+	require.NoError(t, err)
+	s.Close()
+	require.False(t, s.Next())
+	return s.Err()
+}
+
 // appendEvent returns the error of AppendEvent.
 func appendEvent(e sse.Event) func(*testing.T) error {
 	return func(*testing.T) error { _, err := sse.AppendEvent(nil, e); return err }
@@ -525,7 +583,10 @@ func TestErrorsPageShowsRealLog(t *testing.T) {
 // explain is the code of the page that asks about an error.
 func explain(ctx context.Context, err error) string {
 	if ctx.Err() != nil {
-		return "ended by the program"
+		return "ended by the program: " + context.Cause(ctx).Error()
+	}
+	if errors.Is(err, sse.ErrClosed) {
+		return "closed by the program"
 	}
 	if refusal, ok := errors.AsType[*sse.ResponseError](err); ok {
 		return fmt.Sprintf("refused with %d: %.300s", refusal.StatusCode, refusal.Body)
@@ -558,6 +619,79 @@ func decide(err error) string {
 	}
 }
 
+// ask is the code of the page that reads a response.
+func ask(client *sse.Client, req *http.Request) (string, error) {
+	stream, err := client.Fetch(req, sse.WithDone("[DONE]"))
+	if err != nil {
+		return "", err // there is no response, or it is not an event stream
+	}
+	var text strings.Builder
+	for event, err := range stream.Events() {
+		if err != nil {
+			return text.String(), err // the text is incomplete
+		}
+		text.WriteString(event.Data)
+	}
+	return text.String(), nil // [DONE] has come
+}
+
+// askRegions is the code of the page that looks for a region that gets the request.
+func askRegions(ctx context.Context, client *sse.Client, prompt string, regions ...string) (string, error) {
+	var unsent []error
+	for _, url := range regions {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(prompt))
+		if err != nil {
+			return "", err
+		}
+		text, err := ask(client, req)
+		if !sse.NotSent(err) || ctx.Err() != nil {
+			return text, err // after a failure, the region may have processed the request
+		}
+		unsent = append(unsent, err)
+	}
+	return "", errors.Join(unsent...) // for which NotSent is true as well
+}
+
+func TestErrorsPageAsksAnotherRegion(t *testing.T) {
+	const east, west = "http://east.test/chat", "http://west.test/chat"
+	for _, tt := range []struct {
+		name     string
+		refuse   int // connections, of which each region uses three
+		scripts  []Script
+		text     string
+		err      error
+		hosts    []string
+		canceled bool
+		notSent  bool
+	}{
+		{name: "first", scripts: []Script{{Data("Good", "[DONE]")}}, text: "Good", hosts: []string{"east.test"}},
+		{name: "not sent", refuse: 3, scripts: []Script{{Data("Good", "[DONE]")}}, text: "Good", hosts: []string{"west.test"}},
+		{name: "sent", scripts: []Script{{Cut()}}, err: io.EOF, hosts: []string{"east.test"}},
+		{name: "cut", scripts: []Script{{Data("Good"), Cut()}}, text: "Good", err: io.ErrUnexpectedEOF, hosts: []string{"east.test"}},
+		{name: "no region", refuse: 6, scripts: []Script{{}}, err: syscall.ECONNREFUSED, notSent: true},
+		{name: "canceled", refuse: 6, scripts: []Script{{}}, err: context.Canceled, canceled: true, notSent: true},
+	} {
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(tt.scripts...))
+			srv.Refuse(tt.refuse)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if tt.canceled {
+				time.AfterFunc(time.Millisecond, cancel)
+			}
+			text, err := askRegions(ctx, client(srv), "{}", east, west)
+			require.ErrorIs(t, err, tt.err)
+			require.Equal(t, tt.notSent, sse.NotSent(err))
+			require.Equal(t, tt.text, text)
+			var hosts []string
+			for _, r := range srv.Requests() {
+				hosts = append(hosts, r.Host)
+			}
+			require.Equal(t, tt.hosts, hosts)
+		})
+	}
+}
+
 func TestErrorsPageAsksAsItSays(t *testing.T) {
 	for _, tt := range []struct {
 		cause             func(*testing.T) error
@@ -573,6 +707,7 @@ func TestErrorsPageAsksAsItSays(t *testing.T) {
 		},
 		{prompt(Script{Answer(429), Raw(`{"error":{"code":"insufficient_quota"}}`)}), `refused with 429: {"error":{"code":"insufficient_quota"}}`, "report it"},
 		{fetch(Script{three, Raw("data: Good")}), `incomplete; unfinished: "Good"`, "run it again if it may run twice"},
+		{closed, "closed by the program", "report it"},
 		{fetch(Script{Stall()}), "timed out", "run it again if it may run twice"},
 		{
 			fetch(Script{}, sse.WithMaxRetries(0), undialed(errors.New("proxy unavailable"))),
@@ -583,9 +718,9 @@ func TestErrorsPageAsksAsItSays(t *testing.T) {
 			err := tt.cause(t)
 			require.Equal(t, tt.explained, explain(t.Context(), err))
 			require.Equal(t, tt.decide, decide(err))
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			require.Equal(t, "ended by the program", explain(ctx, err))
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(errors.New("the user left"))
+			require.Equal(t, "ended by the program: the user left", explain(ctx, err))
 		})
 	}
 }
