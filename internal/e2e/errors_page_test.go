@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -125,10 +126,24 @@ func dialDeaf(context.Context, string, string) (net.Conn, error) {
 	return conn, nil
 }
 
-// A resetConn is a connection that its peer has reset.
+// A resetConn is a connection that its peer resets once it has a request.
 type resetConn struct{ net.Conn }
 
-func (resetConn) Read([]byte) (int, error) {
+func dialReset(context.Context, string, string) (net.Conn, error) {
+	conn, server := net.Pipe()
+	go func() {
+		defer server.Close()
+		if r, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+	}()
+	return resetConn{conn}, nil
+}
+
+func (c resetConn) Read(b []byte) (int, error) {
+	if n, err := c.Conn.Read(b); err != io.EOF {
+		return n, err
+	}
 	return 0, &net.OpError{
 		Op: "read", Net: "tcp", Source: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 40000}, Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 8080},
 		Err: os.NewSyscallError("read", syscall.ECONNRESET),
@@ -271,12 +286,7 @@ var shownErrors = []shownError{
 		return err
 	}},
 	{row: noResponse, cause: fetch(Script{Cut()})},
-	{row: noResponse, cause: fetch(Script{}, sse.WithHTTPClient(&http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dialDeaf(ctx, network, address)
-			return resetConn{conn}, err
-		},
-	}}))},
+	{row: noResponse, cause: fetch(Script{}, sse.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: dialReset}}))},
 	{row: noResponse, sockets: true, cause: func(t *testing.T) error {
 		srv := newH2Server(t, h2Response{func(uint32) string { return goAway(0, noError) }, true})
 		var protocols http.Protocols
