@@ -69,8 +69,9 @@ func ExampleSubscribe() {
 	}
 	stream, err := sse.Subscribe(req,
 		sse.WithLastEventID("16"), // where an earlier run of the program stopped
-		// The server sends a comment every 15 seconds. After a minute of silence
-		// the connection is dead. TCP alone may not detect that for hours.
+		// The server sends a comment every 15 seconds. After a minute of silence the
+		// connection is dead. TCP alone detects a lost machine only after minutes,
+		// and a server that hangs never.
 		sse.WithIdleTimeout(time.Minute),
 		sse.WithOpenTimeout(10*time.Second), // the server sends its headers immediately
 	)

@@ -108,7 +108,7 @@ func unindented(text string) string {
 // A command names its packages and directories relative to the root of the repository, or
 // to the directory of the document, or to that which the commands before it changed to.
 func TestDocumentsNameExistingPaths(t *testing.T) {
-	path := regexp.MustCompile(`(?:^|\s)(?:cd\s+|bash\s+|sh\s+)?(\./[\w./-]*|(?:examples|docs|internal|benchmarks|cmd|interop|testdata|\.ci)/[\w./-]*)`)
+	path := regexp.MustCompile(`(?:^|\s)(?:cd\s+|bash\s+|sh\s+)?(\./[\w./-]*|(?:examples|docs|internal|benchmarks|cmd|interop|\.ci)/[\w./-]*)`)
 	change := regexp.MustCompile(`^\s*cd\s+([\w./-]+)`)
 	checked := 0
 	for _, document := range documents(t) {
