@@ -12,7 +12,3 @@ func isTerminal(f *os.File) bool {
 }
 
 func windowSize(*os.File) (columns int, ok bool) { return 0, false }
-
-func ignoreBrokenPipe() {}
-
-func isBrokenPipe(error) bool { return false }

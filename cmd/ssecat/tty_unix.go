@@ -3,9 +3,7 @@
 package main
 
 import (
-	"errors"
 	"os"
-	"os/signal"
 	"syscall"
 	"unsafe"
 )
@@ -26,9 +24,3 @@ func windowSize(f *os.File) (columns int, ok bool) {
 	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size)))
 	return int(size.columns), errno == 0
 }
-
-// ignoreBrokenPipe makes a write to a closed pipe an error in place of a signal.
-func ignoreBrokenPipe() { signal.Ignore(syscall.SIGPIPE) }
-
-// isBrokenPipe reports whether err is that of a closed pipe: its reader has seen enough.
-func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
