@@ -25,8 +25,8 @@ import (
 func library() []row {
 	return []row{
 		{
-			name: "loop", title: "the program gets the events from a",
-			how:     "The code of the test reads each client in this way.",
+			name: "loop", title: "the loop of a program",
+			how:     "The form in which a program gets the events. See [clients_test.go](../benchmarks/behaviour/clients_test.go).",
 			measure: func(_ *testing.T, c *client, _ setting) string { return c.loop },
 		},
 		{

@@ -30,7 +30,7 @@ func parsing() []row {
 		},
 		{
 			name: "no-space", title: "reads `data:x` without a space",
-			how:     "There is not a space after the colon.",
+			how:     "A space after the colon is optional.",
 			measure: reads("hello", ssetest.Raw("data:"+one+"\n\n")),
 		},
 		{

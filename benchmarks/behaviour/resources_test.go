@@ -51,7 +51,8 @@ func resources() []row {
 				t.Run("read", func(t *testing.T) {
 					silent := ssetest.Script{ssetest.Raw("retry: 20\ndata: one\n\n"), ssetest.Stall()}
 					stay := func(data string) bool { return data != "last" }
-					tr := begin(t, c.feed, set, stay, silent, silent, silent, silent, silent, ssetest.Script{ssetest.Data("last")})
+					tr := begin(t, c.feed, set, stay, silent, silent, silent, silent, silent,
+						ssetest.Script{ssetest.Data("last"), ssetest.Stall()})
 					require.Equal(t, "done", tr.wait(nil, 0))
 					require.NoError(t, tr.err)
 				})
@@ -70,7 +71,8 @@ func resources() []row {
 		{
 			name: "redirect", title: "keeps `X-Api-Key` from another origin", readme: true,
 			how: "The first server redirects to another host with status 307. *Refused* means that the client does not follow the " +
-				"redirect.",
+				"redirect. A `CheckRedirect` function of the http.Client can refuse it with each client. net/http itself keeps " +
+				"`Authorization` from other hosts.",
 			measure: func(t *testing.T, c *client, set setting) string {
 				reached := make(chan struct{})
 				done := ssetest.Script{ssetest.Check(closer(reached)), ssetest.Data("[DONE]")}

@@ -19,6 +19,7 @@ func responses() []row {
 	var (
 		one      = ssetest.Raw("retry: 20\ndata: " + chunkOf("hello") + "\n\n") // the wait of clients that reconnect
 		half     = ssetest.Raw("data: " + chunkOf("world")[:40])
+		line     = ssetest.Raw("data: " + chunkOf("world") + "\n")
 		done     = ssetest.Data("[DONE]")
 		complete = ssetest.Script{one, done}
 		failure  = `{"error":{"message":"out of memory","type":"server_error"}}`
@@ -40,9 +41,14 @@ func responses() []row {
 			measure: outcome(complete, one, half, ssetest.Cut()),
 		},
 		{
-			name: "half-event", title: "result of a response that ends in the middle of an event", set: sendOnce,
+			name: "half-event", title: "result of a response that ends in the middle of a line", set: sendOnce,
 			how:     "A server or a proxy ends the response normally in the middle of a line of the second event.",
 			measure: outcome(complete, one, half),
+		},
+		{
+			name: "half-block", title: "result of a response that ends before a blank line", set: sendOnce,
+			how:     "A server or a proxy ends the response normally after the `data` line of the second event.",
+			measure: outcome(complete, one, line),
 		},
 		{
 			name: "half-response", title: "result of a response that ends before `[DONE]`", readme: true, set: sendOnce,
