@@ -31,6 +31,7 @@ const (
 	sendOnce
 	idleTimeout
 	readRefusal
+	checkType // and send once
 )
 
 const (
@@ -98,6 +99,7 @@ func clients() []*client {
 			refusal: refusalLaunchDarkly, serve: serveLaunchDarkly, loop: "channel",
 			settings: map[setting]string{
 				sendOnce:    "a `StreamOptionErrorHandler` that closes the stream",
+				checkType:   "a `StreamOptionErrorHandler` that closes the stream",
 				idleTimeout: "`StreamOptionReadTimeout`",
 			},
 		},
@@ -108,6 +110,7 @@ func clients() []*client {
 				largeEvents: "`ClientMaxBufferSize`",
 				sendOnce:    "a `ReconnectStrategy` that stops",
 				readRefusal: "a `ResponseValidator` that reads the body, and a `ReconnectStrategy` that stops",
+				checkType:   "a `ResponseValidator` that checks the type, and a `ReconnectStrategy` that stops",
 			},
 		},
 		{
@@ -252,7 +255,7 @@ func launchDarkly(method string) reader {
 		options := []eventsource.StreamOption{eventsource.StreamOptionHTTPClient(c.http)}
 		failure := make(chan error, 1)
 		switch c.set {
-		case sendOnce:
+		case sendOnce, checkType:
 			options = append(options, eventsource.StreamOptionErrorHandler(func(err error) eventsource.StreamErrorHandlerResult {
 				failure <- err
 				return eventsource.StreamErrorHandlerResult{CloseNow: true}
@@ -316,6 +319,15 @@ func readR3labs(ctx context.Context, c call) error {
 			defer resp.Body.Close()
 			body, _ := io.ReadAll(resp.Body)
 			return fmt.Errorf("%s: %s", resp.Status, body)
+		}
+	case checkType:
+		client.ReconnectStrategy = never{}
+		client.ResponseValidator = func(_ *r3labs.Client, resp *http.Response) error {
+			if typ := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || typ != "text/event-stream" {
+				resp.Body.Close()
+				return fmt.Errorf("%s with type %q", resp.Status, typ)
+			}
+			return nil
 		}
 	case sendOnce:
 		client.ReconnectStrategy = never{}

@@ -150,7 +150,7 @@ func serveGoSSE() (http.Handler, func()) {
 
 type hello struct{}
 
-func (hello) Id() string    { return "1" } //nolint:revive // the name is that of the interface
+func (hello) Id() string    { return "1" }
 func (hello) Event() string { return "" }
 func (hello) Data() string  { return "hello" }
 

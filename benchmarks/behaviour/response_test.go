@@ -61,12 +61,12 @@ func responses() []row {
 			measure: outcome(complete, one, ssetest.Data(failure), done),
 		},
 		{
-			name: "json-200", title: "result of a JSON error with status 200", readme: true, set: sendOnce,
+			name: "json-200", title: "result of a JSON error with status 200", readme: true, set: checkType,
 			how:     "The response has the status 200, the type `application/json` and an error in its body.",
 			measure: outcome(complete, ssetest.Answer(200, "Content-Type", "application/json"), ssetest.Raw(failure+"\n")),
 		},
 		{
-			name: "html-200", title: "result of an HTML page with status 200", set: sendOnce,
+			name: "html-200", title: "result of an HTML page with status 200", set: checkType,
 			how: "The response has the status 200, the type `text/html` and a page in its body.",
 			measure: outcome(complete, ssetest.Answer(200, "Content-Type", "text/html"),
 				ssetest.Raw("<!DOCTYPE html>\n<html><title>Log in</title>\n</html>\n")),
