@@ -19,6 +19,7 @@ import (
 	"github.com/openai/openai-go/v3/packages/ssestream"
 	r3labs "github.com/r3labs/sse/v2"
 	tmaxmax "github.com/tmaxmax/go-sse"
+	"gopkg.in/cenkalti/backoff.v1"
 )
 
 // A setting is a need that the defaults of a client may not meet. Each client has another
@@ -32,6 +33,7 @@ const (
 	idleTimeout
 	readRefusal
 	checkType // and send once
+	cancelWait
 )
 
 const (
@@ -111,6 +113,7 @@ func clients() []*client {
 				sendOnce:    "a `ReconnectStrategy` that stops",
 				readRefusal: "a `ResponseValidator` that reads the body, and a `ReconnectStrategy` that stops",
 				checkType:   "a `ResponseValidator` that checks the type, and a `ReconnectStrategy` that stops",
+				cancelWait:  "the `ReconnectStrategy` `backoff.WithContext`",
 			},
 		},
 		{
@@ -311,7 +314,7 @@ func readR3labs(ctx context.Context, c call) error {
 	}
 	switch c.set {
 	case readRefusal:
-		client.ReconnectStrategy = never{}
+		client.ReconnectStrategy = new(backoff.StopBackOff)
 		client.ResponseValidator = func(_ *r3labs.Client, resp *http.Response) error {
 			if resp.StatusCode == http.StatusOK {
 				return nil
@@ -321,7 +324,7 @@ func readR3labs(ctx context.Context, c call) error {
 			return fmt.Errorf("%s: %s", resp.Status, body)
 		}
 	case checkType:
-		client.ReconnectStrategy = never{}
+		client.ReconnectStrategy = new(backoff.StopBackOff)
 		client.ResponseValidator = func(_ *r3labs.Client, resp *http.Response) error {
 			if typ := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || typ != "text/event-stream" {
 				resp.Body.Close()
@@ -330,7 +333,9 @@ func readR3labs(ctx context.Context, c call) error {
 			return nil
 		}
 	case sendOnce:
-		client.ReconnectStrategy = never{}
+		client.ReconnectStrategy = new(backoff.StopBackOff)
+	case cancelWait:
+		client.ReconnectStrategy = backoff.WithContext(backoff.NewExponentialBackOff(), ctx)
 	}
 	left := false
 	err := client.SubscribeRawWithContext(ctx, func(e *r3labs.Event) {
@@ -344,12 +349,6 @@ func readR3labs(ctx context.Context, c call) error {
 	}
 	return err
 }
-
-// never is a policy for r3labs that stops.
-type never struct{}
-
-func (never) NextBackOff() time.Duration { return -1 }
-func (never) Reset()                     {}
 
 func openAI(c call) openai.Client {
 	options := []option.RequestOption{option.WithBaseURL(c.url), option.WithAPIKey("key"), option.WithHTTPClient(c.http)}

@@ -116,7 +116,7 @@ func subscriptions() []row {
 			},
 		},
 		{
-			name: "cancel-wait", title: "cancel ends the wait before a reconnect",
+			name: "cancel-wait", title: "cancel ends the wait before a reconnect", set: cancelWait,
 			how: "The connection breaks after `retry: 60000`, and the context ends 2 seconds later. *No* means that the client has not " +
 				"returned 5 seconds after that.",
 			measure: func(t *testing.T, c *client, set setting) string {
