@@ -159,7 +159,12 @@ func (tr *trial) wait(ready <-chan struct{}, timeout time.Duration) string {
 	case <-ready:
 		return "ready"
 	case <-tr.done:
-		return "done"
+		select {
+		case <-ready: // before that
+			return "ready"
+		default:
+			return "done"
+		}
 	case <-after.C:
 		require.Positive(tr.t, timeout, "the client has not done anything in %s", limit)
 		return ""
