@@ -5,9 +5,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -404,12 +404,8 @@ func TestMembersOfAnotherType(t *testing.T) {
 	}
 }
 
-// An error and a text are found in a few levels of JSON. Reading them takes time that does
-// not depend on the square of the depth.
+// An error and a text are found in a few levels of JSON.
 func TestDepth(t *testing.T) {
-	nested := func(n int, begin, core, end string) string {
-		return strings.Repeat(begin, n) + core + strings.Repeat(end, n)
-	}
 	for n, want := range map[int]string{1: "x", 9: "x", 11: `{"error":"x"}`} {
 		require.Equal(t, want, firstError(t, llm.OpenAIChat, events(nested(n, `{"error":`, `"x"`, `}`))).Message)
 	}
@@ -421,14 +417,29 @@ func TestDepth(t *testing.T) {
 		require.Equal(t, c.want, got.text)
 		require.Equal(t, c.want == "", got.cause != nil)
 	}
-	start := time.Now()
-	for _, data := range []string{
-		nested(9000, `{"error":`, `{}`, `}`), nested(9000, `[`, ``, `]`), `{"error":` + nested(9000, `[`, ``, `]`) + `}`,
-		`{"choices":[{"delta":{"content":` + nested(9000, `{"text":`, `"x"`, `}`) + `}}]}`, `{"choices":[{"delta":{"content":` + nested(9000, `[`, ``, `]`) + `}}]}`,
-	} {
-		readBody(t, llm.OpenAIChat, events(data, "[DONE]"))
+}
+
+func nested(n int, begin, core, end string) string {
+	return strings.Repeat(begin, n) + core + strings.Repeat(end, n)
+}
+
+// The time for a level of JSON does not depend on the depth.
+func BenchmarkDepth(b *testing.B) {
+	for _, n := range []int{90, 900, 9000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			streams := []string{
+				events(nested(n, `{"error":`, `{}`, `}`)), events(nested(n, `[`, ``, `]`)), events(`{"error":` + nested(n, `[`, ``, `]`) + `}`),
+				events(`{"choices":[{"delta":{"content":` + nested(n, `{"text":`, `"x"`, `}`) + `}}]}`),
+			}
+			for b.Loop() {
+				for _, stream := range streams {
+					for range llm.OpenAIChat.Deltas(sse.NewParser(strings.NewReader(stream))) {
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n*len(streams)), "ns/level")
+		})
 	}
-	require.Less(t, time.Since(start), 5*time.Second)
 }
 
 func TestErrorText(t *testing.T) {
