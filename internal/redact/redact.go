@@ -2,7 +2,8 @@
 //
 // An error of net/http quotes what it has received and the URL that it asked; the rest of its
 // message is constant. Such messages are recognized by their text, because round trippers
-// and functions of the caller pass them on. A log shows only the words of errors whose types or constants this package knows.
+// and functions of the caller pass them on. A log shows only the words of errors whose types
+// or constants this package knows.
 package redact
 
 import (
@@ -48,6 +49,10 @@ var quoting = regexp.MustCompile(`(` + strings.Join([]string{
 	`ErrCode=[A-Z0-9_]+, debug=`,
 }, `|`) + `) ?\[?"`)
 
+// internalName is that of a function of net/http, which is no help to a user. It stands
+// before the error of a connection that broke before net/http had noted its request.
+const internalName = "readLoopPeekFailLocked: "
+
 // Transport returns err, the error of a round tripper or of the body of its response, or an
 // error that stands for it if its message has a form that net/http makes: of a quotation of
 // a URL or of what a server or proxy has sent, or of unbounded length. Other words are those
@@ -67,6 +72,7 @@ func Transport(err error) error {
 	if text != message || constant.MatchString(text) {
 		text = Bound(text)
 	}
+	text = strings.Replace(text, internalName, "", 1)
 	if text == message {
 		return err
 	}
