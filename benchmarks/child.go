@@ -86,13 +86,14 @@ func (s *Server) Close() {
 
 // A Job is one measurement of one client.
 type Job struct {
-	Measure string // cpu, latency, idle, completions, reconnect
+	Measure string // cpu, latency, idle, idle-both, completions, reconnect
 	Client  string
 	Proto   string // http1, http2; memory, load: also https1 and http2-100
 	Flush   bool   // cpu: one event per write
 	Millis  int    // cpu, load: duration of the measurement
 	N       int    // latency: events; completions: responses; reconnect: drops; others: streams
 	Size    int    // idle, memory: bytes of the event
+	Apart   bool   // idle: each stream has a connection of its own, also over HTTP/2
 	Profile string // cpu, idle: name of the profile to write
 	Session string // reconnect: name of the feed; load, storm: a name for its streams
 	Batch   int    // load: events per write
@@ -142,6 +143,7 @@ func work() error {
 		"cpu":         Job.cpu,
 		"latency":     Job.latency,
 		"idle":        Job.idle,
+		"idle-both":   Job.idleBoth,
 		"completions": Job.completions,
 		"reconnect":   Job.reconnect,
 		"memory":      Job.memory,

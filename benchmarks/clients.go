@@ -32,6 +32,9 @@ type Client struct {
 	// Buffers is the size of the transport's read and write buffers. 0 means the default.
 	Buffers int
 
+	// Path is the handler of the server for idle streams. "" means /idle.
+	Path string
+
 	// Run sends a GET request for url and reads the response until it ends or on returns
 	// false.
 	Run func(ctx context.Context, hc *http.Client, url string, on Handler) error

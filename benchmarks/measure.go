@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -131,91 +129,6 @@ func (j Job) latency() (Result, error) {
 	return Result{"p50-µs": at(50), "p99-µs": at(99)}, nil
 }
 
-// idle measures the memory and the goroutines of a stream that waits after its first event.
-func (j Job) idle() (Result, error) {
-	c, err := find(Clients(), j.Client)
-	if err != nil {
-		return nil, err
-	}
-	if j.Profile != "" {
-		runtime.MemProfileRate = 1
-	}
-	hc := j.httpClient()
-	t := hc.Transport.(*http.Transport)
-	t.ReadBufferSize, t.WriteBufferSize = c.Buffers, c.Buffers
-	url := j.url("/idle?size=" + strconv.Itoa(j.Size))
-	before := usage()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	opened := make(chan error, j.N)
-	const atOnce = 32
-	slots := make(chan struct{}, atOnce)
-	for range j.N {
-		slots <- struct{}{}
-		go func() {
-			got := 0
-			err := c.Run(ctx, hc, url, func(_ string, data []byte) bool {
-				was := got
-				got += len(data)
-				if !c.Raw && was == 0 || c.Raw && was < j.Size && got >= j.Size {
-					<-slots
-					opened <- nil
-				}
-				return true
-			})
-			select {
-			case <-ctx.Done():
-			case opened <- errorOr(err, "the stream ended"):
-			}
-		}()
-	}
-	for range j.N {
-		if err := <-opened; err != nil {
-			return nil, err
-		}
-	}
-	time.Sleep(200 * time.Millisecond)
-	after := usage()
-	if j.Profile != "" {
-		if err := writeProfile(j.Profile); err != nil {
-			return nil, err
-		}
-	}
-	r := Result{}
-	for name := range after {
-		r[name+"/stream"] = (after[name] - before[name]) / float64(j.N)
-	}
-	return r, nil
-}
-
-// usage returns the memory and the goroutines of the process after garbage collections.
-func usage() map[string]float64 {
-	for range 6 { // each collection halves a stack at most; a pool needs two to be emptied
-		runtime.GC()
-	}
-	debug.FreeOSMemory()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return map[string]float64{
-		"heap-B":     float64(m.HeapAlloc),
-		"inuse-B":    float64(m.HeapInuse),
-		"stack-B":    float64(m.StackInuse),
-		"rss-B":      resident(),
-		"goroutines": float64(runtime.NumGoroutine()),
-	}
-}
-
-// resident returns the resident memory of the process, or 0 if it is unknown.
-func resident() float64 {
-	b, err := os.ReadFile("/proc/self/statm")
-	fields := bytes.Fields(b)
-	if err != nil || len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.Atoi(string(fields[1]))
-	return float64(pages * os.Getpagesize())
-}
-
 // startProfile starts a CPU profile and returns a function that stops it.
 func startProfile(name string) func() {
 	f, err := os.Create(name)
@@ -229,15 +142,6 @@ func startProfile(name string) func() {
 		pprof.StopCPUProfile()
 		f.Close()
 	}
-}
-
-func writeProfile(name string) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return pprof.Lookup("heap").WriteTo(f, 0)
 }
 
 // completions measures the connections, the handshakes and the time of consecutive

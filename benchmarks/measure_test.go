@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -38,6 +39,28 @@ func TestMeasurements(t *testing.T) {
 				require.InDelta(t, goroutines, r["goroutines/stream"], 0.2)
 			})
 		}
+	}
+	for _, c := range []struct {
+		name, proto    string
+		apart          bool
+		client, server float64 // goroutines
+	}{
+		{"sse-subscribe", "http1", false, 3, 2},
+		{"sse-subscribe", "http2", false, 2, 1},
+		{"sse-subscribe", "http2", true, 3, 3},
+		{"websocket", "http1", false, 1, 2},
+	} {
+		t.Run(fmt.Sprintf("idle-both/%s/%s/apart=%v", c.name, c.proto, c.apart), func(t *testing.T) {
+			server, err := StartServer() // without the streams of other measurements
+			require.NoError(t, err)
+			defer server.Close()
+			r, err := server.Run(Job{Measure: "idle-both", Client: c.name, Proto: c.proto, Apart: c.apart, N: 100, Size: 300}, 30*time.Second)
+			require.NoError(t, err)
+			require.InDelta(t, c.client, r["client-goroutines/stream"], 0.2)
+			require.InDelta(t, c.server, r["server-goroutines/stream"], 0.2)
+			require.Positive(t, r["client-heap-B/stream"])
+			require.Positive(t, r["server-heap-B/stream"])
+		})
 	}
 	for _, c := range Completers() {
 		t.Run("completions/"+c.Name, func(t *testing.T) {

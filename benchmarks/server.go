@@ -66,6 +66,8 @@ func serve() error {
 	mux.HandleFunc("/fast", s.fast)
 	mux.HandleFunc("/timed", s.timed)
 	mux.HandleFunc("/idle", s.idle)
+	mux.HandleFunc("/websocket", s.websocket)
+	mux.HandleFunc("/usage", s.usage)
 	mux.HandleFunc("/completion", s.completion)
 	mux.HandleFunc("/stats", s.stats)
 	mux.HandleFunc("/feed", s.feed)
@@ -193,6 +195,11 @@ func (s *server) idle(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, block(size)) // a disconnect of the client cancels the context
 	_ = c.Flush()
 	<-r.Context().Done()
+}
+
+// usage sends the memory and the goroutines of the process.
+func (s *server) usage(w http.ResponseWriter, _ *http.Request) {
+	_ = json.NewEncoder(w).Encode(usage())
 }
 
 // completion sends the response of a language model: 30 events and [DONE].
