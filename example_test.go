@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
 	"net/http"
@@ -53,6 +54,35 @@ func ExampleFetch() {
 	// Output: Good morning!
 }
 
+// The response is complete at an event of the type "end", and truncated without it.
+func ExampleFetch_types() {
+	srv := serveText("event: text\ndata: Good morning!\n\nevent: usage\ndata: {\"tokens\":3}\n\nevent: end\ndata: {}\n\n")
+	defer srv.Close()
+	req := newGet(srv.URL)
+	type usage struct{ Tokens int }
+
+	stream, err := sse.Fetch(req, sse.WithTerminator(func(e sse.Event) bool { return e.Type == "end" }))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range stream.Events() {
+		if err != nil {
+			log.Fatal(err) // *sse.TruncatedError, if the response ends before the event "end"
+		}
+		switch event.Type {
+		case "text":
+			fmt.Print(event.Data)
+		case "usage":
+			var u usage
+			if err := json.Unmarshal([]byte(event.Data), &u); err != nil {
+				log.Fatal(err)
+			}
+			fmt.Printf(" (%d tokens)\n", u.Tokens)
+		}
+	}
+	// Output: Good morning! (3 tokens)
+}
+
 // The server drops the connection after every second event. The stream reconnects, and
 // the loop does not notice. The server ends the subscription with status 204.
 func ExampleSubscribe() {
@@ -93,34 +123,65 @@ func ExampleSubscribe() {
 	// 20 news
 }
 
+// The loop ends when the context does, on Ctrl-C, or when the server ends the subscription.
+func ExampleSubscribe_interrupt() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Last-Event-ID") == "2" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		sendText(w, "retry: 1\n\nid: 1\ndata: news\n\nid: 2\ndata: more news\n\n")
+	}))
+	defer srv.Close()
+	feed := srv.URL
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	req, _ := http.NewRequestWithContext(ctx, "GET", feed, nil)
+	stream, err := sse.Subscribe(req)
+	if err != nil {
+		log.Fatal(err) // the first attempt was refused, for example with status 401
+	}
+	for event, err := range stream.Events() {
+		if ctx.Err() != nil {
+			break // Ctrl-C
+		}
+		if err != nil {
+			log.Fatal(err) // a later attempt was refused
+		}
+		fmt.Println(event.Type, event.Data)
+	}
+	// Output:
+	// message news
+	// message more news
+}
+
 // The place in the stream outlives the program: each run continues after the last event
 // that the run before it has handled.
 func ExampleSubscribe_restart() {
 	srv := httptest.NewServer(http.HandlerFunc(serveNews))
 	defer srv.Close()
-	ctx, feed := context.Background(), srv.URL
-	dir, err := os.MkdirTemp("", "")
-	if err != nil {
+	req := newGet(srv.URL)
+	file := filepath.Join(os.TempDir(), "ExampleSubscribe_restart")
+	if err := storePlace(file, "18"); err != nil { // by the run before
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "place")
-	if err := os.WriteFile(file, []byte("18"), 0o600); err != nil { // by the run before
-		log.Fatal(err)
-	}
+	defer os.Remove(file)
 
-	place, _ := os.ReadFile(file) // fails in the first run
-	req, _ := http.NewRequestWithContext(ctx, "GET", feed, nil)
+	place, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it does not exist in the first run
+		log.Fatal(err)
+	}
 	stream, err := sse.Subscribe(req, sse.WithLastEventID(string(place)), sse.WithIdleTimeout(time.Minute))
 	if err != nil {
 		log.Fatal(err)
 	}
 	for event, err := range stream.Events() {
 		if err != nil {
-			log.Fatal(err) // the context has ended, or the server refuses the request
+			log.Fatal(err)
 		}
-		fmt.Println(event.Type, event.Data)
-		if err := os.WriteFile(file, []byte(event.ID), 0o600); err != nil {
+		fmt.Println(event.Type, event.Data) // handle the event, and then
+		if err := storePlace(file, event.ID); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -131,6 +192,20 @@ func ExampleSubscribe_restart() {
 	// message news
 	// message news
 	// 20 <nil>
+}
+
+// storePlace replaces the file. After a crash, the file has either ID and never a part.
+func storePlace(file, id string) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "place")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // without effect after Rename
+	_, err = f.WriteString(id)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
 }
 
 // A client holds the options that all of its calls share.

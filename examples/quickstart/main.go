@@ -18,13 +18,14 @@ import (
 )
 
 func main() {
+	log.SetFlags(0)
 	prompt := `{"model":"gpt-5-mini","stream":true,"messages":[{"role":"user","content":"Hello!"}]}`
 	req, _ := http.NewRequest("POST", "https://api.openai.com/v1/chat/completions", strings.NewReader(prompt))
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+os.Getenv("OPENAI_API_KEY"))
 	stream, err := llm.Fetch(req, llm.OpenAIChat)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // for example 401 or 429
 	}
 	for text, err := range stream.Text() {
 		if err != nil {

@@ -23,6 +23,7 @@ func init() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Fprintln(os.Stderr, "no OPENAI_API_KEY: a server of this program responds")
 	cut := slices.Contains(os.Args[1:], "-cut")
 	go func() { log.Fatal(http.Serve(l, respond(cut))) }()
 	http.DefaultTransport = toServer(l.Addr().String())
