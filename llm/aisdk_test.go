@@ -1,12 +1,10 @@
 package llm_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/llm"
 )
 
@@ -116,12 +114,4 @@ func TestAISDKErrors(t *testing.T) {
 func TestAISDKFilter(t *testing.T) {
 	body := events(`{"type":"start-step"}`, `{"type":"finish","finishReason":"content-filter"}`, "[DONE]")
 	require.Equal(t, "content-filter", serviceError(t, textError(t, llm.AISDK, body)).Type)
-}
-
-func TestAISDKBrokenJSON(t *testing.T) {
-	got := readBody(t, llm.AISDK, events(`{"type":`, `{"type":"text-delta","delta":"Hel"}`, "[DONE]"))
-	_, ok := errors.AsType[*sse.DecodeError](got.cause)
-	require.True(t, ok, "%v", got.cause)
-	require.Equal(t, "Hel", got.text)
-	require.Equal(t, 2, got.deltas)
 }

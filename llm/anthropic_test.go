@@ -257,12 +257,6 @@ func TestAnthropicErrorHasAStatus(t *testing.T) {
 	require.ErrorAs(t, got.cause, new(*sse.EventError))
 }
 
-func TestAnthropicSkipsBrokenData(t *testing.T) {
-	got := readBody(t, llm.Anthropic, "data: {\"type\":\"content_block\n\n"+anthropicWhole)
-	require.Equal(t, "Hello", got.text)
-	require.ErrorAs(t, got.cause, new(*sse.DecodeError))
-}
-
 // Each event is one Delta.
 func TestAnthropicDeltas(t *testing.T) {
 	got := readBody(t, llm.Anthropic, anthropicWhole)

@@ -1,12 +1,10 @@
 package llm_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/llm"
 )
 
@@ -170,12 +168,4 @@ func TestDifyText(t *testing.T) {
 			require.Fail(t, "a response without text has some", "%s: %q, %v", name, text, err)
 		}
 	}
-}
-
-func TestDifyBrokenJSON(t *testing.T) {
-	got := readBody(t, llm.Dify, events(`{"event":`, difyHel, difyEnd))
-	_, ok := errors.AsType[*sse.DecodeError](got.cause)
-	require.True(t, ok, "%v", got.cause)
-	require.Equal(t, "Hel", got.text)
-	require.Equal(t, 2, got.deltas)
 }

@@ -352,6 +352,23 @@ func TestErrorsThatAreNotOfTheDialect(t *testing.T) {
 	}
 }
 
+// JSON that is broken is an error of its event. The loop continues after it.
+func TestBrokenJSON(t *testing.T) {
+	for d, half := range halves {
+		if d == llm.Replicate {
+			continue // whose data is text
+		}
+		for _, w := range ways {
+			got := w.read(t, d, strings.NewReader(events(`{"type":`)+half))
+			bad, ok := errors.AsType[*sse.DecodeError](got.cause)
+			require.True(t, ok, "%v, %s: %v", d, w.name, got.cause)
+			require.Equal(t, `{"type":`, bad.Event.Data)
+			require.Equal(t, "Hel", got.text)
+			require.Equal(t, 1, got.deltas)
+		}
+	}
+}
+
 // Members that report no error, although they are set.
 func TestMembersThatReportNoError(t *testing.T) {
 	for _, members := range []string{

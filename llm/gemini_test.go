@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/llm"
 )
 
@@ -187,12 +186,6 @@ func TestGeminiErrorHasAStatus(t *testing.T) {
 	require.Equal(t, "UNAVAILABLE", e.Type)
 	require.Equal(t, 503, e.Status)
 	require.True(t, e.Retryable())
-}
-
-func TestGeminiSkipsBrokenData(t *testing.T) {
-	got := readBody(t, llm.Gemini, "data: {\"candidates\":[\n\n"+geminiWhole)
-	require.Equal(t, "Hello", got.text)
-	require.ErrorAs(t, got.cause, new(*sse.DecodeError))
 }
 
 func TestGeminiTextTellsOfABlockedPrompt(t *testing.T) {

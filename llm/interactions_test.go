@@ -5,7 +5,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/llm"
 )
 
@@ -271,10 +270,4 @@ func TestGeminiInteractionsErrors(t *testing.T) {
 		require.Equal(t, &want, e)
 		require.Equal(t, want.Status >= 500, e.Retryable(), body)
 	}
-}
-
-func TestGeminiInteractionsSkipsBrokenData(t *testing.T) {
-	got := readBody(t, llm.GeminiInteractions, "data: {\"event_type\":\n\n"+interactionsWhole)
-	require.Equal(t, "Hello", got.text)
-	require.ErrorAs(t, got.cause, new(*sse.DecodeError))
 }

@@ -82,11 +82,6 @@ var hello = stream{
 	usage: &llm.Usage{Input: 9, Output: 7, Cached: 4, Reasoning: 5},
 }
 
-func (s stream) as(name, body string) stream {
-	s.name, s.body = name, body
-	return s
-}
-
 const (
 	textDelta = `event: response.output_text.delta
 data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hel"}

@@ -36,6 +36,12 @@ type stream struct {
 	err string
 }
 
+// as returns the stream with another name and body, which mean the same.
+func (s stream) as(name, body string) stream {
+	s.name, s.body = name, body
+	return s
+}
+
 // A result is what reading a stream gave.
 type result struct {
 	stream
