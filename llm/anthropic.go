@@ -62,10 +62,10 @@ func readAnthropic(typ string, data []byte) (c chunk, err error) {
 	return c, nil
 }
 
-// anthropicMessage is the message of message_start.
+// An anthropicMessage is the message of message_start.
 type anthropicMessage struct{ Usage optional[anthropicUsage] }
 
-// anthropicBlock is what a content block begins with. Its text is empty but with some
+// An anthropicBlock is the beginning of a content block. Its text is empty, except with some
 // gateways.
 type anthropicBlock struct {
 	Type           word

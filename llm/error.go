@@ -151,7 +151,8 @@ func asError(err *Error) error {
 	return &e
 }
 
-// newError completes e, which raw has told.
+// newError returns a copy of e with bounded fields, a message and a status. The service has
+// sent it as raw.
 func newError(e Error, raw string) *Error {
 	e.Raw = bound(raw, maxRaw)
 	e.Type, e.Code = bound(strings.TrimSpace(e.Type), maxWord), bound(strings.TrimSpace(e.Code), maxWord)

@@ -303,7 +303,7 @@ func (m *members) errOf(typ string, data []byte, isKnown bool) *Error {
 }
 
 // bareError returns the error that a JSON object is by what it says, or nil. With alone, a
-// message needs nothing beside it:
+// message is enough:
 //
 //	{"message":"Internal server error"}   {"code":500,"msg":"…","success":false}
 //	{"status":"error","message":"…"}   {"internalServerException":{"message":"…"}}

@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 )
 
-// A format is what a dialect knows. To add a dialect, write its read function in a file of
-// its own, and add a constant and an element of formats; give it tests with the streams of
-// the service. TestDialects writes the table in docs/llm.md.
+// A format describes the streams of a dialect. To add a dialect, write its read function in
+// a file of its own, and add a constant and an element of formats; give it tests with the
+// streams of the service. TestDialects writes the table in docs/llm.md.
 type format struct {
 	name string
 
@@ -145,7 +145,7 @@ type chunk struct {
 	// alike is set if some servers give all calls the same Index and no ID.
 	alike bool
 
-	// itemID is the ID of the item that is a call, if it has one beside that of the call.
+	// itemID is the ID of the item that is a call, if it has one besides that of the call.
 	itemID string
 
 	// served is set if the service makes the ToolCalls itself. No piece of them is a delta.

@@ -24,10 +24,10 @@
 // response, the ways in which the service and the proxies before it report an error, and
 // where the text is. Without that knowledge, half a response looks like a whole one.
 //
-// Errors of the service are an [*Error], in the tree of the [*sse.EventError] for one in
-// the stream and of the [*sse.ResponseError] for one in place of it. A stream that ends too
-// early is an [*sse.TruncatedError]. All else is as in package sse: a stream has one reader,
-// works only while it is read, and is closed when its loop is left.
+// An error of the service is an [*Error]. It is in the tree of an [*sse.EventError] if it
+// came in the stream, and of an [*sse.ResponseError] if it came in place of it. A stream that
+// ends too early is an [*sse.TruncatedError]. All else is as in package sse: a stream has one
+// reader, works only while it is read, and is closed when its loop is left.
 //
 // The guide is docs/llm.md in the repository, with a table of the dialects.
 package llm
@@ -143,18 +143,18 @@ func (d Dialect) Option() sse.Option { return newReader(d).option() }
 // A JSON object that is malformed, or has a member of another type than the dialect sends,
 // yields an [*sse.DecodeError] beside a zero Delta, after which the loop can continue. Other
 // data, such as a keep-alive, is passed over, unless it reports an error. Any other error
-// is the last pair. It tells of an error that the service has reported, in an event or
-// outside of one, or of a stream that has ended too early. That holds also for a Parser, and
-// for a Stream that was opened without [Dialect.Option], whose Err does not tell of these.
-// In all else it is like [sse.Decode].
+// is the last pair. It is an error that the service has reported, in an event or outside of
+// one, or that of a stream which has ended too early. That holds also for a Parser, and for
+// a Stream that was opened without [Dialect.Option], whose Err does not report these. In all
+// else it is like [sse.Decode].
 func (d Dialect) Deltas(s sse.Source) iter.Seq2[Delta, error] { return newReader(d).deltas(s) }
 
 // Text returns an iterator over the text of the response, without the Deltas that have
 // none. If the model refuses to respond, or a filter stops it before the first text, the
 // last pair is an [*Error] with the reason. The stream is complete even so, and its Err is
-// nil. Text does not tell why a text ends, for example at the limit of its length, and not
-// that a service takes it back, as some do with AISDK and Dify: see [Delta]. In all else it
-// is like [Dialect.Deltas].
+// nil. Text does not tell why a text ends, for example at the limit of its length, or that
+// the service takes text back, which AISDK and Dify allow: see [Delta]. In all else it is
+// like [Dialect.Deltas].
 func (d Dialect) Text(s sse.Source) iter.Seq2[string, error] { return newReader(d).text(s) }
 
 // A Delta is what one event adds to a response. Joined, the deltas are the response. The

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// A memory holds what the deltas of a response depend on beside their events.
+// A memory holds what is known of a response so far. Its deltas depend on that and on their
+// events.
 type memory struct {
 	had   map[place]bool   // the parts of which something came
 	said  [3][]byte        // of each kind, the text kept
