@@ -123,6 +123,8 @@ func TestBrokenRecording(t *testing.T) {
 		"{\n":                                 "line 1: ",
 		"{\"ssecat\":1}\n{\"data\":\"a\"}\n":  "line 2 comes before a request",
 		"{\"ssecat\":1}\n{\"data\":\"a\"]}\n": "line 2: ",
+
+		"{\"ssecat\":1,\"url\":\"http://[\"}\n{\"request\":{}}\n": "--replay: parse ",
 	} {
 		code, _, stderr := ssecat(t, "", "--replay", file(t, content))
 		require.Equal(t, failed, code)

@@ -117,11 +117,11 @@ func (p *player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // listen serves the recording at an address and returns its URL.
 func (p *player) listen(address string) (*url.URL, *http.Server, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, nil, err
-	}
 	recorded, err := url.Parse(p.URL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--replay: %w", err)
+	}
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, nil, err
 	}
