@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"time"
 
 	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/llm"
@@ -287,6 +286,3 @@ func (c *cat) write(name string, output []byte, id string) error {
 	}
 	return c.state.save(id)
 }
-
-// now is the clock. It has no monotonic reading: recordings and output show it.
-func now() time.Time { return time.Now().Round(0) }

@@ -165,6 +165,16 @@ func TestJSONLines(t *testing.T) {
 	require.Equal(t, 3, strings.Count(stdout, "\n"))
 }
 
+// A template prints the time of arrival without the monotonic reading of the clock.
+func TestTimeInATemplate(t *testing.T) {
+	t.Parallel()
+	srv := server(t, ssetest.Script{ssetest.Data("a")})
+	code, stdout, stderr := ssecat(t, "", "--template", "{{.Time}}", "--once", srv.URL)
+	require.Equal(t, complete, code, stderr)
+	require.Regexp(t, `^\d{4}-\d\d-\d\d `, stdout)
+	require.NotContains(t, stdout, "m=")
+}
+
 // The exit status tells the ends of a stream apart.
 func TestExitStatus(t *testing.T) {
 	t.Parallel()

@@ -127,7 +127,7 @@ func (o *options) checkTemplate() error {
 	if o.template == nil {
 		return nil
 	}
-	_, err := o.execute(item{plain: plain{sse.Event{Type: "message", ID: "1", Data: "{}"}, now()}})
+	_, err := o.execute(item{plain: plain{sse.Event{Type: "message", ID: "1", Data: "{}"}, time.Now()}})
 	if _, ok := err.(skipError); ok {
 		return nil
 	}

@@ -75,7 +75,7 @@ func newRecorder(o *options) (*recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{file: file, start: now()}
+	r := &recorder{file: file, start: time.Now()}
 	bare := *o.url
 	bare.User, bare.RawQuery, bare.Fragment = nil, "", ""
 	r.write(recording{Version: 1, Method: o.method, URL: bare.String(), Subscribe: o.subscribe, Time: r.start})
@@ -102,7 +102,7 @@ func (r *recorder) request(began time.Time, req *http.Request, resp *http.Respon
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	line := record{At: r.at(began), Request: &recordedRequest{req.Header.Get("Last-Event-ID")}, Opened: r.at(now())}
+	line := record{At: r.at(began), Request: &recordedRequest{req.Header.Get("Last-Event-ID")}, Opened: r.at(time.Now())}
 	if resp == nil {
 		line.End, line.Reason = cut, failure.Error()
 	} else {
@@ -124,7 +124,7 @@ func (r *recorder) data(b []byte) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	line := record{At: r.at(now())}
+	line := record{At: r.at(time.Now())}
 	if utf8.Valid(b) {
 		line.Data = string(b)
 	} else {
@@ -140,7 +140,7 @@ func (r *recorder) end(err error, gone bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	line := record{At: r.at(now()), End: clean}
+	line := record{At: r.at(time.Now()), End: clean}
 	switch {
 	case err == io.EOF:
 	case gone:

@@ -80,10 +80,10 @@ func (p *player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	begin := now()
+	begin := time.Now()
 	first := p.attempts[n][0]
 	pause := func(at float64) {
-		t := time.NewTimer(time.Duration((at-first.At)*float64(time.Second)) - now().Sub(begin))
+		t := time.NewTimer(time.Duration((at-first.At)*float64(time.Second)) - time.Since(begin))
 		defer t.Stop()
 		select {
 		case <-t.C:

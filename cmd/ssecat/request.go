@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/fetchsse/sse"
 	"github.com/fetchsse/sse/internal/redact"
@@ -111,7 +112,7 @@ func (t *tap) close() error { return t.rec.close() }
 
 // RoundTrip implements [http.RoundTripper].
 func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
-	began := now()
+	began := time.Now()
 	resp, err := t.Transport.RoundTrip(req)
 	if err != nil {
 		err = redact.Transport(err) // what package sse does to the errors of net/http itself

@@ -40,29 +40,30 @@ const (
 
 const refresh = 250 * time.Millisecond
 
-func newStatus(scr *screen) *status { return &status{screen: scr, last: now()} }
+func newStatus(scr *screen) *status { return &status{screen: scr, last: time.Now()} }
 
 // read counts n bytes of a body.
 func (s *status) read(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bytes += n
-	s.last = now()
+	s.last = time.Now()
 }
 
-// event counts an event and returns the time of its arrival.
+// event counts an event and returns the time of its arrival, without the monotonic reading
+// that a template would print.
 func (s *status) event() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events++
-	return s.last
+	return s.last.Round(0)
 }
 
 // trace returns the hooks that follow the connection.
 func (s *status) trace() *sse.Trace {
 	enter := func(p phase) {
 		s.mu.Lock()
-		s.phase, s.last = p, now()
+		s.phase, s.last = p, time.Now()
 		s.mu.Unlock()
 		s.screen.refresh() // a phase can be shorter than the time to the next tick
 	}
@@ -71,7 +72,7 @@ func (s *status) trace() *sse.Trace {
 		Open:    func(*http.Response) { enter(connected) },
 		Wait: func(a sse.Attempt) {
 			s.mu.Lock()
-			s.next, s.reason = now().Add(a.Delay), shortReason(a.Err)
+			s.next, s.reason = time.Now().Add(a.Delay), shortReason(a.Err)
 			s.retries++
 			s.mu.Unlock()
 			enter(waiting)
@@ -146,12 +147,12 @@ func (s *status) line() string {
 	switch s.phase {
 	case connecting:
 		color, state = yellow, "connecting"
-		facts = append(facts, "for "+inSeconds(now().Sub(s.last)))
+		facts = append(facts, "for "+inSeconds(time.Since(s.last)))
 	case connected:
 		color, state = green, "connected"
-		facts = append(facts, "last byte "+inSeconds(now().Sub(s.last))+" ago")
+		facts = append(facts, "last byte "+inSeconds(time.Since(s.last))+" ago")
 	case waiting:
-		color, state = red, "retry in "+inSeconds(max(0, s.next.Sub(now())))
+		color, state = red, "retry in "+inSeconds(max(0, time.Until(s.next)))
 	}
 	if s.retries > 0 {
 		facts = append(facts, count(s.retries, "retry", "retries"))
