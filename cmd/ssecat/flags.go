@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -347,9 +348,10 @@ func (o *options) setTemplate(s string) (err error) {
 // seconds returns a function that sets d to a number of seconds, as of curl, or to a
 // duration such as 1m30s.
 func seconds(d *time.Duration) func(string) error {
+	const most = 1e9 // 31 years; a Duration holds less than ten times as much
 	return func(s string) (err error) {
-		if n, bad := strconv.ParseFloat(s, 64); bad == nil {
-			*d = time.Duration(n * float64(time.Second))
+		if n, bad := strconv.ParseFloat(s, 64); bad == nil && !math.IsNaN(n) {
+			*d = time.Duration(min(max(n, 0), most) * float64(time.Second))
 		} else if *d, err = time.ParseDuration(s); err != nil {
 			return errors.New("give seconds, or a duration such as 1m30s")
 		}

@@ -462,6 +462,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"x", "-H", "secret"}, "-H: a header has no colon"},
 		{[]string{"x", "-H", "A b: secret"}, "-H: a header has a character"},
 		{[]string{"x", "-m", "secret"}, "-m: give seconds"},
+		{[]string{"x", "-m", "NaN"}, "-m: give seconds"},
+		{[]string{"x", "-m", "-Inf"}, "-m: give more than 0"},
 		{[]string{"x", "--idle-timeout=-1"}, "--idle-timeout: give more than 0"},
 		{[]string{"x", "--retry-max", "secret"}, "--retry-max: give a count"},
 		{[]string{"x", "-X"}, "-X needs a value"},
@@ -482,6 +484,18 @@ func TestUsage(t *testing.T) {
 		o, err := parse(c.args, strings.NewReader(""))
 		require.ErrorContains(t, err, c.want, "%v %v", c.args, o)
 		require.NotContains(t, err.Error(), "secret")
+	}
+}
+
+// A number of seconds that no Duration can hold is a very long time.
+func TestSeconds(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]time.Duration{
+		"0.5": 500 * time.Millisecond, "2": 2 * time.Second, "1m30s": 90 * time.Second, "1e12": 1e9 * time.Second, "Inf": 1e9 * time.Second,
+	} {
+		o, err := parse([]string{"localhost", "-m", s}, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, o.maxTime, s)
 	}
 }
 
