@@ -44,7 +44,7 @@ type printer struct {
 	o *options
 
 	events, printed int       // that had the type, and that had output
-	delta           llm.Delta // the joined deltas, without the text
+	delta           llm.Delta // the Refusal, Finish and Reset of all deltas
 	seen            int       // all events
 	known           bool      // one of them had something of the dialect
 }
