@@ -127,7 +127,9 @@ func (b *guardedBody) Read(p []byte) (int, error) {
 		case b.err != nil:
 			return 0, b.err
 		case b.stream.Next():
-			writeEvent(&b.unread, b.stream.Type(), b.stream.Data())
+			var block []byte
+			block, b.err = sse.AppendEvent(b.unread.AvailableBuffer(), b.stream.Event())
+			b.unread.Write(block)
 		default:
 			b.err = cmp.Or(b.stream.Err(), io.EOF)
 		}
@@ -140,17 +142,4 @@ func (b *guardedBody) Close() error {
 		return nil // FromResponse has closed the response body
 	}
 	return b.stream.Close()
-}
-
-// writeEvent writes an event as a block of an event stream.
-func writeEvent(w *bytes.Buffer, typ string, data []byte) {
-	if typ != "message" {
-		w.WriteString("event: " + typ + "\n")
-	}
-	for line := range bytes.SplitSeq(data, []byte("\n")) {
-		w.WriteString("data: ")
-		w.Write(line)
-		w.WriteByte('\n')
-	}
-	w.WriteByte('\n')
 }
