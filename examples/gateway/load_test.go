@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -198,13 +197,8 @@ func TestStalledClient(t *testing.T) {
 	require.Equal(t, "client stalled", book.wait(t)["end"])
 }
 
-// Curl prints each event when it arrives.
-func TestCurl(t *testing.T) {
-	path, err := exec.LookPath("curl")
-	if err != nil {
-		t.Log("NOT RUN: there is no curl")
-		return
-	}
+// The client has each event before the service sends the next one.
+func TestAtOnce(t *testing.T) {
 	next := make(chan struct{})
 	wait := ssetest.Do(func(_ http.ResponseWriter, r *http.Request) {
 		select {
@@ -213,20 +207,21 @@ func TestCurl(t *testing.T) {
 		}
 	})
 	g, book := newGateway(t, upstream(t, ssetest.Open(), ssetest.Data(text("one")), wait, ssetest.Data(text("two"), "[DONE]")).URL, llm.OpenAIChat)
-	cmd := exec.CommandContext(t.Context(), path, "-sN", "--noproxy", "*", "--max-time", "60", "-d", "{}", serveGateway(t, g))
-	out, err := cmd.StdoutPipe()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, serveGateway(t, g), strings.NewReader("{}"))
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewReader(out)
-	for _, want := range []string{"id:\n", "data: " + text("one") + "\n", "\n"} {
-		line, err := lines.ReadString('\n')
-		require.NoError(t, err)
-		require.Equal(t, want, line)
-	}
-	close(next) // the service sends the second event after curl has printed the first
-	rest, err := io.ReadAll(lines)
+	resp, err := http.DefaultTransport.RoundTrip(req)
 	require.NoError(t, err)
-	require.NoError(t, cmd.Wait())
+	defer resp.Body.Close()
+	want := "id:\ndata: " + text("one") + "\n\n"
+	first := make([]byte, len(want))
+	_, err = io.ReadFull(resp.Body, first)
+	require.NoError(t, err)
+	require.Equal(t, want, string(first))
+	close(next)
+	rest, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
 	require.Equal(t, "id:\ndata: "+text("two")+"\n\nid:\ndata: [DONE]\n\n", string(rest))
 	require.Equal(t, "complete", book.wait(t)["end"])
 }
