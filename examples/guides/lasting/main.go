@@ -142,11 +142,11 @@ func (f *feed) apply(event sse.Event, place string) error {
 	}
 	defer tx.Rollback() // without effect after Commit
 	var p payment
-	if json.Unmarshal([]byte(event.Data), &p) != nil {
-		_, err = tx.Exec("INSERT INTO rejected VALUES (?, ?, ?)", f.name, event.ID, event.Data)
-	} else {
+	isPayment := json.Unmarshal([]byte(event.Data), &p) == nil
+	if isPayment {
 		_, err = tx.Exec("INSERT INTO balance VALUES (?, ?) ON CONFLICT DO UPDATE SET cents = cents + excluded.cents", p.Account, p.Cents)
-		f.measure(p)
+	} else {
+		_, err = tx.Exec("INSERT INTO rejected VALUES (?, ?, ?)", f.name, event.ID, event.Data)
 	}
 	if err != nil {
 		return err
@@ -158,5 +158,11 @@ func (f *feed) apply(event sse.Event, place string) error {
 	if n, err := moved.RowsAffected(); n != 1 {
 		return errors.Join(errors.New("another program has moved the place"), err)
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	if isPayment {
+		f.measure(p)
+	}
+	return nil
 }
