@@ -109,7 +109,7 @@ func TestOutput(t *testing.T) {
 			stream: chat, args: []string{"--dialect", "openai", "--template", "[{{.Delta.Text}}]"}, want: "[Hel]\n[lo]\n",
 		},
 		"no field": {
-			stream: news, args: []string{"--field", "x.y"}, stderr: "ssecat: note: none of 3 events has --field x.y\n",
+			stream: news, args: []string{"--field", "x.y"}, stderr: "ssecat: note: 3 events, none with --field x.y\n",
 		},
 		"no text": {
 			stream: `data: {"choices":[{"delta":{},"finish_reason":"tool_calls"}]}` + "\n\n", args: []string{"--dialect", "openai"},
@@ -382,6 +382,20 @@ func TestHelp(t *testing.T) {
 	for line := range strings.SplitSeq(help, "\n") {
 		require.LessOrEqual(t, len(line), 118, line)
 	}
+}
+
+// README.md has the exit statuses of the help.
+func TestExitStatusesInREADME(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	rows := regexp.MustCompile(`(?m)^\| (\d+) \| (.*?) \|\r?$`).FindAllStringSubmatch(strings.ReplaceAll(string(readme), "`", ""), -1)
+	_, statuses, _ := strings.Cut(help, "Exit status:\n")
+	var text []string
+	for _, row := range rows {
+		text = append(text, row[1], row[2])
+	}
+	require.Equal(t, strings.Join(strings.Fields(statuses), " "), strings.Join(text, " "))
 }
 
 // The reader of a pipe has seen enough.

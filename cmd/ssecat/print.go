@@ -200,7 +200,7 @@ func (p *printer) notes() (notes []string) {
 	switch {
 	case p.o.jsonl, p.o.template != nil:
 	case p.o.field != nil:
-		notes = append(notes, fmt.Sprintf("none of %d events has --field %s", p.events, strings.Join(p.o.field, ".")))
+		notes = append(notes, fmt.Sprintf("%s, none with --field %s", count(p.events, "event", "events"), strings.Join(p.o.field, ".")))
 	case p.o.dialect != 0 && p.delta.Refusal == "" && p.known:
 		notes = append(notes, fmt.Sprintf("the response has no text (it ended for %q); --jsonl shows its events", p.delta.Finish))
 	}
