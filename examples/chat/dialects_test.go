@@ -131,8 +131,8 @@ func TestCalls(t *testing.T) {
 	const stream = `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"weather","arguments":"{\"city\":"}}]}}]}` + "\n\n" +
 		`data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"Oslo\"}"}}]},"finish_reason":"tool_calls"}]}` + "\n\ndata: [DONE]\n\n"
 	for want, args := range map[string][]string{
-		"call: weather {\"city\":\"Oslo\"}\n":       {"-calls", "hello"},
-		"note: the model makes 1 calls; see -calls": {"hello"},
+		"call: weather {\"city\":\"Oslo\"}\n":          {"-calls", "hello"},
+		"note: tool calls of the model: 1; see -calls": {"hello"},
 	} {
 		code, stdout, stderr := chat(t, append([]string{"-url", server(t, ssetest.Raw(stream)).URL}, args...)...)
 		require.Equal(t, success, code, stderr)

@@ -76,7 +76,7 @@ func (r *response) fetch(ctx context.Context, c config, out, stderr io.Writer) e
 	return nil
 }
 
-// add adds what a delta has beside text.
+// add adds the parts of a delta other than its text.
 func (r *response) add(d llm.Delta) {
 	r.finish = cmp.Or(d.Finish, r.finish)
 	r.refusal += d.Refusal
@@ -123,7 +123,7 @@ func (r *response) summarize(w io.Writer, calls bool) {
 		}
 	}
 	if n := len(r.calls); n > 0 && !calls {
-		fmt.Fprintf(w, "note: the model makes %d calls; see -calls\n", n)
+		fmt.Fprintf(w, "note: tool calls of the model: %d; see -calls\n", n)
 	}
 	fmt.Fprintf(w, "usage: %s input tokens, %s output tokens\n", count(r.usage.Input), count(r.usage.Output))
 	if r.deltas > 0 {
