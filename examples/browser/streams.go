@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Streams knows the streams whose handlers run, and when the others ended.
+// A streams keeps the streams whose handlers run, and the times at which the others ended.
 type streams struct {
 	mu  sync.Mutex
 	all []*stream

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// server-everything is the reference server of the protocol. It stands on the TypeScript SDK.
+// server-everything is the reference server of the protocol. It uses the TypeScript SDK.
 func TestServerEverything(t *testing.T) {
 	t.Parallel()
 	address := freeAddress(t)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,7 +38,7 @@ func (p *printer) printf(format string, args ...any) {
 func (p *printer) printed() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.lines...)
+	return slices.Clone(p.lines)
 }
 
 // count returns the number of lines with a prefix.

@@ -17,8 +17,8 @@ import (
 	"github.com/fetchsse/sse"
 )
 
-// A transport sends the messages of one session to the endpoint of a server. It is what
-// the two revisions of Streamable HTTP need of package sse.
+// A transport sends the messages of one session to the endpoint of a server. It has
+// the options of package sse that the two revisions of Streamable HTTP need.
 type transport struct {
 	url string
 	*sse.Client

@@ -29,7 +29,7 @@ func ProxyClient(proxy *url.URL) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// TrustingClient returns a client that trusts the authorities in pem beside those of the
+// TrustingClient returns a client that trusts the authorities in pem and those of the
 // system.
 func TrustingClient(pem []byte) (*http.Client, error) {
 	roots, err := x509.SystemCertPool()
