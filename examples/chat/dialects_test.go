@@ -118,6 +118,14 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+// Text Generation Inference has a word of its own for the end of a text.
+func TestWholeByAnotherWord(t *testing.T) {
+	const stream = `data: {"choices":[{"delta":{"content":"one"},"finish_reason":"eos_token"}]}` + "\n\ndata: [DONE]\n\n"
+	code, stdout, stderr := chat(t, "-url", server(t, ssetest.Raw(stream)).URL, "hello")
+	require.Equal(t, success, code, stderr)
+	require.Equal(t, "one\n", stdout)
+}
+
 // Text may follow an early finish reason.
 func TestTextAfterTheFinish(t *testing.T) {
 	const stream = `data: {"candidates":[{"content":{"parts":[{"text":"one "}]},"finishReason":"STOP"}]}` + "\r\n\r\n" +

@@ -102,7 +102,7 @@ func (r *response) isWhole() bool {
 		return false
 	}
 	switch r.finish {
-	case "", "stop", "completed", "end_turn", "stop_sequence", "STOP", "tool_calls", "tool_use", "function_call":
+	case "", "stop", "completed", "end_turn", "stop_sequence", "STOP", "eos_token", "tool_calls", "tool_use", "function_call":
 		return true
 	}
 	return false

@@ -154,7 +154,7 @@ func (t *translator) marshal(choices []choice, u *usage) string {
 func finishReason(reason string) string {
 	switch strings.ToLower(reason) {
 	case "", "stop", "end_turn", "stop_sequence", "complete", "completed", "finish_reason_unspecified",
-		"pause_turn", "compaction", "succeeded", "partial-succeeded", "paused":
+		"pause_turn", "compaction", "succeeded", "partial-succeeded", "paused", "eos", "eos_token":
 		return "stop"
 	case "length", "max_tokens", "max_output_tokens", "model_context_window_exceeded", "model_length", "incomplete":
 		return "length"

@@ -110,7 +110,7 @@ func TestTranslateReset(t *testing.T) {
 
 func TestFinishReason(t *testing.T) {
 	for want, reasons := range map[string][]string{
-		"stop":           {"", "stop", "end_turn", "stop_sequence", "STOP", "COMPLETE", "completed", "succeeded", "FINISH_REASON_UNSPECIFIED"},
+		"stop":           {"", "stop", "end_turn", "stop_sequence", "STOP", "COMPLETE", "completed", "succeeded", "FINISH_REASON_UNSPECIFIED", "eos_token"},
 		"length":         {"length", "max_tokens", "MAX_TOKENS", "max_output_tokens"},
 		"tool_calls":     {"tool_calls", "tool_use", "TOOL_CALL", "tool-calls", "function_call"},
 		"content_filter": {"content_filter", "content-filter", "refusal", "SAFETY", "RECITATION", "OTHER", "MALFORMED_FUNCTION_CALL", "error"},
