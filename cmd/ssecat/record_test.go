@@ -36,7 +36,7 @@ func TestReplay(t *testing.T) {
 		"truncated POST": {[]ssetest.Script{{event("1"), ssetest.Cut()}}, []string{"--json", "{}"}, truncated, 1},
 		"raw":            {[]ssetest.Script{{ssetest.Comment("hi"), event("1")}}, []string{"--once", "--raw"}, complete, 5},
 		"refused":        {[]ssetest.Script{{ssetest.Answer(404, "Content-Type", "application/json"), ssetest.Raw(`{"a":1}`)}}, nil, refused, 0},
-		"timeout":        {[]ssetest.Script{{event("1"), ssetest.Stall()}}, []string{"--once", "--idle-timeout", "0.2"}, timedOut, 1},
+		"timeout":        {[]ssetest.Script{{event("1"), ssetest.Stall()}}, []string{"--once", "--idle-timeout", "1"}, timedOut, 1},
 		"no response":    {[]ssetest.Script{{ssetest.Cut()}}, []string{"--retry-max", "0"}, noResponse, 0},
 		"completed":      {[]ssetest.Script{{event("1"), ssetest.Data("[DONE]"), ssetest.Stall()}}, []string{"--done", "[DONE]"}, complete, 1},
 	} {

@@ -443,8 +443,8 @@ func TestTimeoutInTheMiddle(t *testing.T) {
 
 // A silent service may be silent for longer than a client may take to read.
 func TestSilence(t *testing.T) {
-	g, book := newGateway(t, upstream(t, ssetest.Data("a"), ssetest.Wait(200*time.Millisecond), ssetest.Data("b"), ssetest.Wait(200*time.Millisecond)).URL, 0)
-	g.writeTimeout = 50 * time.Millisecond
+	g, book := newGateway(t, upstream(t, ssetest.Data("a"), ssetest.Wait(1500*time.Millisecond), ssetest.Data("b")).URL, 0)
+	g.writeTimeout = time.Second
 	_, body := post(t, serveGateway(t, g))
 	require.Equal(t, "id:\ndata: a\n\nid:\ndata: b\n\n", body)
 	require.Equal(t, "complete", book.wait(t)["end"])

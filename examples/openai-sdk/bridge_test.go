@@ -148,7 +148,7 @@ func TestTooLarge(t *testing.T) {
 
 func TestSilence(t *testing.T) {
 	testBoth(t, func(t *testing.T, newReader func(...sse.Option) reader) {
-		text, err := readScript(t, newReader(sse.WithIdleTimeout(50*time.Millisecond)), morning, ssetest.Stall())
+		text, err := readScript(t, newReader(sse.WithIdleTimeout(time.Second)), morning, ssetest.Stall())
 		require.ErrorIs(t, err, sse.ErrIdleTimeout)
 		require.Equal(t, "Good morning!", text)
 	})
