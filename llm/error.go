@@ -119,6 +119,7 @@ var statuses = map[string]int{
 	"overloaded_error":      529,
 	"rate_limit_exceeded":   429,
 	"insufficient_quota":    429,
+	"invalid_api_key":       401,
 	"server_error":          500,
 
 	// The Interactions API of Gemini has codes.
@@ -158,7 +159,7 @@ func newError(e Error, raw string) *Error {
 	e.Type, e.Code = bound(strings.TrimSpace(e.Type), maxWord), bound(strings.TrimSpace(e.Code), maxWord)
 	e.Message = cmp.Or(bound(strings.TrimSpace(e.Message), maxRaw), e.Type, e.Code,
 		bound(strings.TrimSpace(raw), 512), "the service reports an error without a message")
-	e.Status = cmp.Or(e.Status, statuses[e.Type], statuses[e.Code])
+	e.Status = cmp.Or(e.Status, statuses[e.Code], statuses[e.Type]) // a code is more specific
 	return &e
 }
 

@@ -510,14 +510,15 @@ func TestErrorIsRetryable(t *testing.T) {
 // The type of an error in a stream tells its status where the service documents that.
 func TestErrorStatusInAStream(t *testing.T) {
 	for data, want := range map[string]int{
-		`{"error":{"type":"overloaded_error","message":"x"}}`:                      529,
-		`{"error":{"code":"rate_limit_exceeded","message":"x"}}`:                   429,
-		`{"error":{"type":"server_error","code":503,"message":"x"}}`:               503,
-		`{"error":{"type":"authentication_error","code":"bad","message":"x"}}`:     401,
-		`{"error":{"code":1302,"message":"x"}}`:                                    0,
-		`{"error":{"code":200,"message":"x"}}`:                                     0,
-		`{"error":{"message":"x","status":"429"}}`:                                 429,
-		`{"object":"error","message":"x","type":"InternalServerError","code":500}`: 500,
+		`{"error":{"type":"overloaded_error","message":"x"}}`:                               529,
+		`{"error":{"code":"rate_limit_exceeded","message":"x"}}`:                            429,
+		`{"error":{"type":"server_error","code":503,"message":"x"}}`:                        503,
+		`{"error":{"type":"authentication_error","code":"bad","message":"x"}}`:              401,
+		`{"error":{"type":"invalid_request_error","code":"invalid_api_key","message":"x"}}`: 401,
+		`{"error":{"code":1302,"message":"x"}}`:                                             0,
+		`{"error":{"code":200,"message":"x"}}`:                                              0,
+		`{"error":{"message":"x","status":"429"}}`:                                          429,
+		`{"object":"error","message":"x","type":"InternalServerError","code":500}`:          500,
 	} {
 		got := ways[0].read(t, llm.OpenAIChat, strings.NewReader("data: "+data+"\n\n"))
 		e := serviceError(t, got.cause)
