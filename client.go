@@ -406,7 +406,7 @@ func (c *conn) refuse(resp *http.Response, text *body.Recorder, err error) *outc
 		c.startTimer(glance)
 	}
 	text.ReadStart()
-	looksLikeStream := body.BeginsLikeStream(text.Bytes())
+	looksLikeStream := beginsLikeStream(text.Bytes())
 	if looksLikeStream && isDocument {
 		c.startTimer(glance)
 	}

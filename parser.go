@@ -824,16 +824,24 @@ func (p *Parser) remainder() remainder {
 	return r
 }
 
+// lineStarts are those of a comment and of the fields of the standard.
+var lineStarts = [...]string{":", "data:", "event:", "id:", "retry:"}
+
 // beginsKnown reports whether a line that begins with b can be a comment or a field of
 // the standard.
 func beginsKnown(b []byte) bool {
-	for _, name := range [...]string{":", "data:", "event:", "id:", "retry:"} {
-		n := min(len(b), len(name))
-		if string(b[:n]) == name[:n] {
+	for _, start := range lineStarts {
+		if n := min(len(b), len(start)); string(b[:n]) == start[:n] {
 			return true
 		}
 	}
 	return false
+}
+
+// beginsLikeStream reports whether text begins like an event stream: with a comment or a
+// field of the standard.
+func beginsLikeStream(text []byte) bool {
+	return slices.ContainsFunc(lineStarts[:], func(start string) bool { return hasPrefix(text, start) })
 }
 
 // A lastID is the last event ID. It becomes a string only when that is asked for.

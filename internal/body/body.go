@@ -141,17 +141,6 @@ func (r *Recorder) ReadUpTo(limit int) bool {
 	return r.err == io.EOF
 }
 
-// BeginsLikeStream reports whether text begins like an event stream: with a field of the
-// standard or a comment.
-func BeginsLikeStream(text []byte) bool {
-	for _, prefix := range []string{"data:", "event:", "id:", "retry:", ":"} {
-		if strings.HasPrefix(string(text[:min(len(text), len(prefix))]), prefix) {
-			return true
-		}
-	}
-	return false
-}
-
 // A OneShot is a request body that cannot be sent again. It ignores Close until it has
 // been read, so that another attempt can send it after one that did not.
 type OneShot struct {
