@@ -181,30 +181,35 @@ func (b *OneShot) Discard() {
 // for it over HTTP/1, also after the end of the request's context. It reports false, with
 // body itself, if a Read of it cannot block.
 func Interruptible(ctx context.Context, body io.ReadCloser) (io.ReadCloser, bool) {
-	if body == nil || isInMemory(body) {
+	if body == nil || LengthInMemory(body) >= 0 {
 		return body, false
 	}
 	return &interruptible{ReadCloser: body, ctx: ctx, results: make(chan result, 1)}, true
 }
 
-// isInMemory reports whether r reads from memory, as the bodies of [http.NewRequest] do for
-// the readers of packages bytes and strings.
-func isInMemory(r io.Reader) bool {
+// LengthInMemory returns the number of bytes that are left in r if it reads from memory, as
+// the bodies of [http.NewRequest] do for the readers of packages bytes and strings, or -1.
+func LengthInMemory(r io.Reader) int64 {
 	switch r := r.(type) {
-	case *bytes.Reader, *bytes.Buffer, *strings.Reader:
-		return true
+	case *bytes.Reader:
+		return int64(r.Len())
+	case *bytes.Buffer:
+		return int64(r.Len())
+	case *strings.Reader:
+		return int64(r.Len())
 	case *OneShot:
-		return isInMemory(r.body)
+		return LengthInMemory(r.body)
 	}
 	if r == http.NoBody {
-		return true
+		return 0
 	}
 	switch reflect.TypeOf(r) {
 	case nopCloser, nopCloserWriterTo:
-		inner, ok := reflect.ValueOf(r).Field(0).Interface().(io.Reader)
-		return ok && isInMemory(inner)
+		if inner, ok := reflect.ValueOf(r).Field(0).Interface().(io.Reader); ok {
+			return LengthInMemory(inner)
+		}
 	}
-	return false
+	return -1
 }
 
 // The types that io.NopCloser returns.

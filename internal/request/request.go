@@ -2,7 +2,6 @@
 package request
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,8 +11,8 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
-	"strings"
 
+	"github.com/fetchsse/sse/internal/body"
 	"github.com/fetchsse/sse/internal/header"
 )
 
@@ -83,30 +82,13 @@ func hasLength(req *http.Request) bool {
 	return req.ContentLength > 0 && req.Body != nil && req.Body != http.NoBody
 }
 
-var (
-	nopCloser         = reflect.TypeOf(io.NopCloser(nil))
-	nopCloserWriterTo = reflect.TypeOf(io.NopCloser(new(bytes.Reader)))
-)
-
-// lengthInMemory returns the length of the body of req if req says one and the body is one
-// of those that http.NewRequest knows, else -1.
+// lengthInMemory returns the length of the body of req if req says one and the body is in
+// memory, or -1.
 func lengthInMemory(req *http.Request) int64 {
 	if !hasLength(req) {
 		return -1
 	}
-	var r io.Reader = req.Body
-	if t := reflect.TypeOf(r); t == nopCloser || t == nopCloserWriterTo {
-		r, _ = reflect.ValueOf(r).Field(0).Interface().(io.Reader)
-	}
-	switch r := r.(type) {
-	case *bytes.Buffer:
-		return int64(r.Len())
-	case *bytes.Reader:
-		return int64(r.Len())
-	case *strings.Reader:
-		return int64(r.Len())
-	}
-	return -1
+	return body.LengthInMemory(req.Body)
 }
 
 // A counter is a body that has to end after so many bytes.
@@ -148,14 +130,14 @@ func Clone(ctx context.Context, req *http.Request) (*http.Request, error) {
 	if req.Body == nil || req.GetBody == nil {
 		return req, nil
 	}
-	body, err := req.GetBody()
+	again, err := req.GetBody()
 	if err != nil {
 		return nil, fmt.Errorf("GetBody: %w", err)
 	}
-	if t := reflect.TypeOf(body); t != reflect.TypeOf(req.Body) || !t.Comparable() || body != req.Body {
+	if t := reflect.TypeOf(again); t != reflect.TypeOf(req.Body) || !t.Comparable() || again != req.Body {
 		req.Body.Close()
 	}
-	req.Body = body
+	req.Body = again
 	return req, nil
 }
 

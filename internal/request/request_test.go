@@ -10,6 +10,8 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/fetchsse/sse/internal/body"
 )
 
 func TestIsIdempotent(t *testing.T) {
@@ -104,6 +106,9 @@ func TestCheckLength(t *testing.T) {
 		err := CheckLength(&http.Request{Body: io.NopCloser(tt.body), ContentLength: tt.length})
 		require.Equal(t, tt.ok, err == nil, "%T, %d", tt.body, tt.length)
 	}
+	oneShot := body.NewOneShot(io.NopCloser(strings.NewReader("abc")))
+	require.NoError(t, CheckLength(&http.Request{Body: oneShot, ContentLength: 3}))
+	require.Equal(t, ErrLength, CheckLength(&http.Request{Body: oneShot, ContentLength: 4}))
 	require.NoError(t, CheckLength(&http.Request{Body: http.NoBody, ContentLength: 3}))
 	require.NoError(t, CheckLength(&http.Request{Body: struct{ io.ReadCloser }{}, ContentLength: 3}))
 }
