@@ -323,13 +323,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(script) == 0 || !script[0].early {
 		body, err := io.ReadAll(r.Body)
+		s.mu.Lock()
+		s.requests[n].Body = body
+		s.mu.Unlock()
 		if err != nil {
 			return // the client disconnected
 		}
 		x.body = body
-		s.mu.Lock()
-		s.requests[n].Body = body
-		s.mu.Unlock()
 	}
 	for i, step := range script {
 		if step.do == nil || step.early && i > 0 {

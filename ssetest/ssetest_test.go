@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -110,6 +111,25 @@ func TestRecords(t *testing.T) {
 		require.NotEmpty(t, got[0].Host)
 		require.False(t, got[0].Time.Before(before))
 	})
+}
+
+// If the client disconnects in the middle of its request, the record has the part that had
+// arrived.
+func TestRecordsAnUnfinishedBody(t *testing.T) {
+	for name, opts := range map[string][]ssetest.Option{"HTTP/1.1": nil, "HTTP/2": {ssetest.HTTP2()}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{ssetest.Data("a")}), opts...)
+				broken := errors.New("broken")
+				req := srv.Post("/", "")
+				req.Body = io.NopCloser(io.MultiReader(strings.NewReader("half"), iotest.ErrReader(broken)))
+				_, err := srv.Client().Do(req)
+				require.ErrorIs(t, err, broken)
+				synctest.Wait()
+				require.Equal(t, "half", string(srv.Requests()[0].Body))
+			})
+		})
+	}
 }
 
 func TestBreaks(t *testing.T) {
