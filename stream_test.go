@@ -1986,13 +1986,6 @@ func TestErrorsLogSafely(t *testing.T) {
 			require.Contains(t, log.String(), `"v":"`+tt.want+`","list":["`+tt.want+`"]`)
 		})
 	}
-	in(t, "the log of a stream leaves out the words of WithResponseCheck", func(t *testing.T) {
-		srv := NewServer(t, InOrder(Script{Answer(503)}))
-		log := new(logLines)
-		_, err := client(srv, sse.WithResponseCheck(func(*http.Response) error { return words }), sse.WithLogger(slog.New(log))).Fetch(srv.Post("/", "{}"))
-		require.EqualError(t, err, "sse: POST http://server.test/: 503 Service Unavailable: secret")
-		require.Equal(t, []string{"DEBUG connecting", "WARN ended: 503 Service Unavailable"}, log.lines)
-	})
 }
 
 // logLines keeps level, message and reason of each record.
