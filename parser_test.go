@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/http"
 	"runtime"
 	"slices"
 	"strings"
@@ -323,11 +322,7 @@ func begins(line []byte, names ...string) bool {
 // of the response has cut off data. Only a Stream reports it.
 func unfinished(t testing.TB, r io.Reader) (sse.Event, bool) {
 	t.Helper()
-	s, err := sse.FromResponse(&http.Response{
-		StatusCode: http.StatusOK,
-		Header:     http.Header{"Content-Type": {"text/event-stream"}},
-		Body:       io.NopCloser(r),
-	})
+	s, err := sse.FromResponse(response(io.NopCloser(r)))
 	require.NoError(t, err)
 	for s.Next() {
 	}

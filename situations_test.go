@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,10 +73,7 @@ var situations = []situation{
 		name:  "request not sent: connection refused, DNS, TLS",
 		fetch: "retry, twice", subscribe: "retry",
 		cases: []situationCase{
-			{
-				name: "connection refused", unsent: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED},
-				err: syscall.ECONNREFUSED,
-			},
+			{name: "connection refused", unsent: errRefused, err: errRefused},
 			{name: "DNS", unsent: &net.DNSError{Err: "server misbehaving", Name: "server.test", IsTemporary: true}},
 			{name: "TLS", unsent: tls.AlertError(80), err: tls.AlertError(80)},
 		},
@@ -376,8 +372,7 @@ func (c situationCase) requireOutcome(t *testing.T, outcome string, err error) {
 	case "ErrEventTooLarge":
 		require.ErrorIs(t, err, sse.ErrEventTooLarge)
 	case "*EventError":
-		_, ok := errors.AsType[*sse.EventError](err)
-		require.True(t, ok, "%v", err)
+		eventError(t, err)
 		require.ErrorIs(t, err, c.err)
 	case "context.Cause":
 		require.Equal(t, c.err, err)

@@ -485,9 +485,7 @@ func TestTruncatedErrorIgnored(t *testing.T) {
 		}), sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) { return 0, len(ends) < 2 })).Subscribe(srv.Get("/")))
 		require.Error(t, err)
 		for i, want := range [][]string{{"x: 1"}, nil} {
-			cut, ok := errors.AsType[*sse.TruncatedError](ends[i])
-			require.True(t, ok)
-			require.Equal(t, want, cut.Ignored)
+			require.Equal(t, want, truncatedError(t, ends[i]).Ignored)
 		}
 	})
 }
@@ -506,21 +504,13 @@ func TestEventTooLarge(t *testing.T) {
 
 // The event is in the error and is not delivered.
 func TestEventError(t *testing.T) {
-	overloaded := errors.New("overloaded")
 	synctest.Test(t, func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Data("a"), Send(sse.Event{Type: "error", Data: "{}", ID: "3"}), Data("b")}))
-		got, err := read(client(srv, sse.WithEventError(func(e sse.Event) error {
-			if e.Type == "error" {
-				return overloaded
-			}
-			return nil
-		})).Fetch(srv.Get("/")))
+		got, err := read(client(srv, failOnError).Fetch(srv.Get("/")))
 		require.Equal(t, []string{"a"}, got)
-		require.ErrorIs(t, err, overloaded)
-		in, ok := errors.AsType[*sse.EventError](err)
-		require.True(t, ok)
-		require.Equal(t, sse.Event{Type: "error", Data: "{}", ID: "3"}, in.Event)
-		require.EqualError(t, err, "sse: GET http://server.test/: error event: overloaded")
+		require.ErrorIs(t, err, errInBand)
+		require.Equal(t, sse.Event{Type: "error", Data: "{}", ID: "3"}, eventError(t, err).Event)
+		require.EqualError(t, err, "sse: GET http://server.test/: error event: in band")
 		require.Len(t, srv.Requests(), 1)
 	})
 }
@@ -1350,12 +1340,9 @@ func TestCompleteAfterOutlivesTheConnection(t *testing.T) {
 func TestIterators(t *testing.T) {
 	in(t, "break releases the connection before the next statement", func(t *testing.T) {
 		var closed bool
-		hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			return &http.Response{
-				StatusCode: 200,
-				Header:     http.Header{"Content-Type": {"text/event-stream"}},
-				Body:       &hookedBody{Reader: strings.NewReader("data: {}\n\ndata: {}\n\n"), onClose: func() { closed = true }},
-			}, nil
+		hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			body := io.NopCloser(strings.NewReader("data: {}\n\ndata: {}\n\n"))
+			return response(closeFunc{body, func() { closed = true }}), nil
 		})}
 		loops := map[string]func(s *sse.Stream){
 			"Events": func(s *sse.Stream) {
@@ -1377,8 +1364,7 @@ func TestIterators(t *testing.T) {
 		}
 		for name, loop := range loops {
 			closed = false
-			req, _ := http.NewRequest(http.MethodGet, "http://server.test/", nil)
-			s, err := sse.Subscribe(req, sse.WithHTTPClient(hc))
+			s, err := sse.Subscribe(newGet("http://server.test/"), sse.WithHTTPClient(hc))
 			require.NoError(t, err)
 			loop(s)
 			require.True(t, closed, name)
@@ -1442,22 +1428,11 @@ func TestIterators(t *testing.T) {
 	})
 }
 
-type hookedBody struct {
-	io.Reader
-	onClose func()
-}
-
-func (b *hookedBody) Close() error { b.onClose(); return nil }
-
 // Data stays valid after the loop was left, because Next is not called again.
 func TestDataOutlivesTheLoop(t *testing.T) {
 	for range 20 { // under the race detector, sync.Pool drops items at random
 		large := strings.Repeat("x", 10_000)
-		s, err := sse.FromResponse(&http.Response{
-			StatusCode: 200,
-			Header:     http.Header{"Content-Type": {"text/event-stream"}},
-			Body:       io.NopCloser(strings.NewReader("data: " + large + "\n\ndata: y\n\n")),
-		})
+		s, err := sse.FromResponse(response(io.NopCloser(strings.NewReader("data: " + large + "\n\ndata: y\n\n"))))
 		require.NoError(t, err)
 		var data []byte
 		for range s.Events() {
@@ -1668,11 +1643,7 @@ func TestDataAllocations(t *testing.T) {
 	const events = 1000
 	stream := strings.Repeat("data: "+strings.Repeat("x", 100)+"\n\n", events) + "data: [DONE]\n\n"
 	got := testing.AllocsPerRun(10, func() {
-		s, err := sse.FromResponse(&http.Response{
-			StatusCode: 200,
-			Header:     http.Header{"Content-Type": {"text/event-stream"}},
-			Body:       io.NopCloser(strings.NewReader(stream)),
-		}, doneEvent)
+		s, err := sse.FromResponse(response(io.NopCloser(strings.NewReader(stream))), doneEvent)
 		if err != nil {
 			t.Error(err)
 		}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -63,7 +62,7 @@ func messages(c *sse.Client, req *http.Request) iter.Seq2[rpcMessage, error] {
 
 func TestProtocolsPage(t *testing.T) {
 	progress, result := rpcMessage{Method: "progress"}, rpcMessage{Result: "42"}
-	for _, test := range []struct {
+	for _, tt := range []struct {
 		name    string
 		scripts []Script
 		want    []rpcMessage
@@ -79,24 +78,22 @@ func TestProtocolsPage(t *testing.T) {
 		{"incomplete", []Script{{Data(`{"method":"progress"}`)}}, []rpcMessage{progress}, "without the completion event"},
 		{"refused", []Script{{Answer(403)}}, nil, "403"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				srv := NewServer(t, InOrder(test.scripts...))
-				var got []rpcMessage
-				var errs []string
-				client := sse.NewClient(sse.WithHTTPClient(srv.Client()), rules(srv.URL))
-				for m, err := range messages(client, srv.Post("/", "{}")) {
-					if err != nil {
-						errs = append(errs, err.Error())
-						continue
-					}
-					got = append(got, m)
+		in(t, tt.name, func(t *testing.T) {
+			srv := NewServer(t, InOrder(tt.scripts...))
+			var got []rpcMessage
+			var errs []string
+			c := sse.NewClient(sse.WithHTTPClient(srv.Client()), rules(srv.URL))
+			for m, err := range messages(c, srv.Post("/", "{}")) {
+				if err != nil {
+					errs = append(errs, err.Error())
+					continue
 				}
-				require.Equal(t, test.want, got)
-				require.Equal(t, test.err != "", len(errs) == 1, "%q", errs)
-				require.Contains(t, strings.Join(errs, ""), test.err)
-				require.Len(t, srv.Requests(), len(test.scripts))
-			})
+				got = append(got, m)
+			}
+			require.Equal(t, tt.want, got)
+			require.Equal(t, tt.err != "", len(errs) == 1, "%q", errs)
+			require.Contains(t, strings.Join(errs, ""), tt.err)
+			require.Len(t, srv.Requests(), len(tt.scripts))
 		})
 	}
 }
