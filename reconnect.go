@@ -388,7 +388,7 @@ func (r *retrier) gaveUp(o *outcome, err error) error {
 // context has ended or the stream was closed, whatever else is in the tree of err. For an
 // [*EventError] it asks the Retryable method of its Err, if there is one.
 func Retryable(err error) bool {
-	v, _ := judge(err)
+	v, _ := verdictOf(err)
 	return v.retryable && !errors.Is(err, ErrClosed)
 }
 
@@ -397,17 +397,17 @@ func Retryable(err error) bool {
 // have sent the request elsewhere before: see [Retryable] for the question whether another
 // call makes sense.
 func NotSent(err error) bool {
-	v, _ := judge(err)
+	v, _ := verdictOf(err)
 	return v.notSent
 }
 
 // A verdict is what an error tells about another call.
 type verdict struct{ notSent, retryable bool }
 
-// judge returns the verdict on err and whether err is an error of this library. The
+// verdictOf returns the verdict on err and whether err is an error of this library. The
 // outermost one decides. Those below it are about other calls: that of a context's cause, or
 // one that a function of the caller made. Of several side by side, all must agree.
-func judge(err error) (v verdict, own bool) {
+func verdictOf(err error) (v verdict, own bool) {
 	switch e := err.(type) {
 	case *mistakeError:
 		return verdict{notSent: true}, true
@@ -429,11 +429,11 @@ func judge(err error) (v verdict, own bool) {
 	case *DecodeError:
 		return verdict{}, true
 	case interface{ Unwrap() error }:
-		return judge(e.Unwrap())
+		return verdictOf(e.Unwrap())
 	case interface{ Unwrap() []error }:
 		v = verdict{true, true}
 		for _, err := range e.Unwrap() {
-			if w, ok := judge(err); ok {
+			if w, ok := verdictOf(err); ok {
 				v.notSent, v.retryable, own = v.notSent && w.notSent, v.retryable && w.retryable, true
 			}
 		}
@@ -493,7 +493,7 @@ func (r *retrier) interruptedBy(cause error) error {
 	if last := r.next.Err; !errors.Is(last, errReconnect) {
 		e.last = last
 	}
-	if _, own := judge(cause); e.last == nil && !own {
+	if _, own := verdictOf(cause); e.last == nil && !own {
 		return cause
 	}
 	return e
