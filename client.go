@@ -669,7 +669,7 @@ func (e *ResponseError) LogValue() slog.Value { return slog.StringValue("sse: " 
 
 func (e *ResponseError) logText() string { return e.text("") }
 
-// MarshalText is LogValue for encoders that do not use it.
+// MarshalText returns the text of LogValue, for encoders that do not call it.
 func (e *ResponseError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
 // An attemptError reports an attempt or a connection that failed, with the name of its
@@ -692,7 +692,7 @@ func (e *attemptError) isRetryable() bool {
 // LogValue implements [slog.LogValuer]. It leaves out the words of the caller's functions.
 func (e *attemptError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
 
-// MarshalText is LogValue for encoders that do not use it.
+// MarshalText returns the text of LogValue, for encoders that do not call it.
 func (e *attemptError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
 func (e *attemptError) logText() string {

@@ -271,7 +271,8 @@ func WithMaxEventSize(n int) Option {
 // If f returns an error, the attempt ends with a [*ResponseError] that has the error as its
 // Err. Before that, f may read the body, for example a JSON response, in the time of
 // [WithOpenTimeout]; the ResponseError has what it read in its Body. It must not read the
-// body of a response that it accepts. Decoding of the content encoding is done for it.
+// body of a response that it accepts. The body that f reads is decoded from its content
+// encoding.
 func WithResponseCheck(f func(*http.Response) error) Option {
 	return func(c *config) {
 		if c.check = f; f == nil {

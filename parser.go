@@ -1031,5 +1031,5 @@ func (e *DecodeError) Unwrap() error { return e.Err }
 // LogValue implements [slog.LogValuer]. It leaves out the event.
 func (e *DecodeError) LogValue() slog.Value { return slog.StringValue("sse: decode event") }
 
-// MarshalText is LogValue for encoders that do not use it.
+// MarshalText returns the text of LogValue, for encoders that do not call it.
 func (e *DecodeError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }

@@ -46,11 +46,11 @@ func (a Attempt) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// String is LogValue for package fmt, which also prints what is within another value of a
-// log.
+// String returns the text of LogValue. Package fmt, and with it a text log, calls it also for
+// an Attempt within another value.
 func (a Attempt) String() string { return a.LogValue().String() }
 
-// MarshalText is LogValue for encoders that do not use it.
+// MarshalText returns the text of LogValue, for encoders that do not call it.
 func (a Attempt) MarshalText() ([]byte, error) { return []byte(a.LogValue().String()), nil }
 
 const (
@@ -77,7 +77,7 @@ type outcome struct {
 	name        string // of the request
 	accepted    bool   // a response was accepted at some time
 	opened      bool   // the response was accepted
-	reported    bool   // the end of the connection, to the hooks
+	reported    bool   // the hooks have got the end of the connection
 	again       bool   // there is another attempt
 	progress    bool   // the connection made progress
 	events      int    // dispatched by it
@@ -85,11 +85,11 @@ type outcome struct {
 	bytes       bool   // it brought some
 	lasted      time.Duration
 	lastEventID string
-	retry       time.Duration // the reconnection time,
-	hasRetry    bool          // if the server has set one
+	retry       time.Duration // the reconnection time
+	hasRetry    bool          // the server has set one
 }
 
-// A kind of outcome. Most are rows of the table in the package documentation.
+// A kind is the kind of an outcome. Most are rows of the table in the package documentation.
 type kind int
 
 const (
@@ -478,7 +478,7 @@ func (e *interruptedError) Unwrap() []error {
 // LogValue implements [slog.LogValuer]. It leaves out the words of the cause.
 func (e *interruptedError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
 
-// MarshalText is LogValue for encoders that do not use it.
+// MarshalText returns the text of LogValue, for encoders that do not call it.
 func (e *interruptedError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
 func (e *interruptedError) logText() string { return e.text(logText(e.cause), logText) }
@@ -621,7 +621,8 @@ func (q *requests) discard() {
 	}
 }
 
-// A spentBodyError tells that only the body of the request was in the way of a retry.
+// A spentBodyError reports err, after which there would have been a retry if the body of the
+// request could be sent again.
 type spentBodyError struct{ err error }
 
 const spentBody = "; there was no retry, because the body of the request cannot be sent again: set GetBody"
@@ -633,10 +634,10 @@ func (e *spentBodyError) logText() string { return logText(e.err) + spentBody }
 // LogValue implements [slog.LogValuer]. It leaves out what the errors in the tree do.
 func (e *spentBodyError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
 
-// MarshalText is LogValue for encoders that do not use it.
+// MarshalText returns the text of LogValue, for encoders that do not call it.
 func (e *spentBodyError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
-// A gaveUpError tells how many retries came before err.
+// A gaveUpError reports err with the number of retries before it.
 type gaveUpError struct {
 	retries int
 	err     error
@@ -653,7 +654,7 @@ func (e *gaveUpError) Unwrap() error { return e.err }
 // LogValue implements [slog.LogValuer]. It leaves out what the errors in the tree do.
 func (e *gaveUpError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
 
-// MarshalText is LogValue for encoders that do not use it.
+// MarshalText returns the text of LogValue, for encoders that do not call it.
 func (e *gaveUpError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
 func (e *gaveUpError) logText() string { return e.text(logText(e.err)) }

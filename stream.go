@@ -131,7 +131,7 @@ func (s *Stream) start(open func()) (stream *Stream, err error) {
 // Next reads up to the next event and reports whether there is one. It blocks while the
 // server is silent and, for a subscription, while it waits and reconnects. Once it has
 // returned false it always does: [Stream.Err] tells why, and everything that the stream
-// held is released, but for what [FromResponse] says.
+// held is released, except as [FromResponse] says.
 func (s *Stream) Next() bool {
 	for {
 		switch s.state {
@@ -492,10 +492,11 @@ func (s *Stream) finish(err error) {
 func (s *Stream) Event() Event { return s.parser.Event() }
 
 // Data returns the data of the last event without a copy. The stream owns the bytes: they
-// are valid until the next call of [Stream.Next].
+// are valid until the next call of [Stream.Next]. Without an event it returns nil.
 func (s *Stream) Data() []byte { return s.parser.Data() }
 
-// Type returns the type of the last event, or "" without an event.
+// Type returns the type of the last event, "message" if its block names none, or ""
+// without an event.
 func (s *Stream) Type() string { return s.parser.Type() }
 
 // Retry returns the reconnection time that the server set last, over any connection, and
@@ -742,7 +743,7 @@ func (e *TruncatedError) LogValue() slog.Value { return slog.StringValue("sse: "
 
 func (e *TruncatedError) logText() string { return e.text(cmp.Or(safeWords(e.Err), "reading failed")) }
 
-// MarshalText is LogValue for encoders that do not use it.
+// MarshalText returns the text of LogValue, for encoders that do not call it.
 func (e *TruncatedError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }
 
 func count(n int, singular, plural string) string {
@@ -776,5 +777,5 @@ func (e *EventError) LogValue() slog.Value { return slog.StringValue("sse: " + e
 
 func (e *EventError) logText() string { return e.name + "error event" }
 
-// MarshalText is LogValue for encoders that do not use it.
+// MarshalText returns the text of LogValue, for encoders that do not call it.
 func (e *EventError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }

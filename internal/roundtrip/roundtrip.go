@@ -225,9 +225,9 @@ func (t *Trip) isOfNetHTTP() bool {
 
 // EndsReads reports whether the end of the request's context ends a Read of the body of
 // resp. It does over HTTP/1 with the transport of net/http, also within another round
-// tripper. The connection that it reports gives it away. Over HTTP/2 it does not
-// while the request body is being sent, so for HTTP/2 the result is false; nor does it
-// after 101 Switching Protocols, which leaves the connection to the caller.
+// tripper: that transport reports its connections. Over HTTP/2 it does not while the request
+// body is being sent, so for HTTP/2 the result is false; nor does it after 101 Switching
+// Protocols, which leaves the connection to the caller.
 func (t *Trip) EndsReads(resp *http.Response) bool {
 	return t.connected.Load() && resp.ProtoMajor == 1 &&
 		resp.StatusCode != http.StatusSwitchingProtocols
