@@ -75,8 +75,8 @@ func TestDeadConnectionCostsOneTimeout(t *testing.T) {
 			opt       sse.Option
 			reconnect bool
 		}{
-			{"idle timeout", sse.WithIdleTimeout(300 * time.Millisecond), false},
-			{"event timeout", sse.WithEventTimeout(300 * time.Millisecond), false},
+			{"idle timeout", sse.WithIdleTimeout(time.Second), false},
+			{"event timeout", sse.WithEventTimeout(time.Second), false},
 			{"Reconnect", nil, true},
 		} {
 			t.Run(name+", "+end.name, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestRegisteredRoundTripperIsKeptAfterATimeout(t *testing.T) {
 func TestDeadConnectionCostsTheNextFetchOneTimeout(t *testing.T) {
 	p, url, hc := newFeed(t, true)
 	attempts := 0
-	c := sse.NewClient(sse.WithHTTPClient(hc), sse.WithIdleTimeout(200*time.Millisecond), sse.WithOpenTimeout(300*time.Millisecond),
+	c := sse.NewClient(sse.WithHTTPClient(hc), sse.WithIdleTimeout(time.Second), sse.WithOpenTimeout(2*time.Second),
 		sse.WithBackOff(func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) }),
 		sse.WithTrace(&sse.Trace{Request: func(*http.Request) { attempts++ }}))
 	fetch := func() (*sse.Stream, error) {
