@@ -95,8 +95,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// failingDial returns a client for srv that gets the error of fail instead of the nth
-// connection, counted from 0, unless it is nil.
+// failingDial returns a client for srv that uses each connection once, and gets the error of
+// fail, unless it is nil, instead of the nth connection, counted from 0.
 func failingDial(srv *Server, fail func(n int) error) *http.Client {
 	transport := srv.Client().Transport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true

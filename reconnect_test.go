@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -454,8 +453,8 @@ func TestUnreachable(t *testing.T) {
 	} {
 		in(t, name+", at first", func(t *testing.T) {
 			srv := NewServer(t, InOrder(Script{Data("a")}))
-			dials := failDials(srv, cause, 1, 2, 3, 4)
-			for i, open := range bothCalls(client(srv, resumeNothing)) {
+			hc, dials := failDials(srv, cause, 0, 1, 2, 3)
+			for i, open := range bothCalls(client(srv, hc, resumeNothing)) {
 				start := time.Now()
 				_, err := open(srv.Get("/"))
 				require.EqualError(t, err, "sse: GET http://server.test/: "+cause.Error())
@@ -465,20 +464,17 @@ func TestUnreachable(t *testing.T) {
 			require.Empty(t, srv.Requests())
 		})
 		in(t, name+", after other failures", func(t *testing.T) {
-			busy := Script{Answer(429, "Connection", "close")}
-			srv := NewServer(t, InOrder(busy, busy, gone))
-			failDials(srv, cause, 3)
-			s, err := client(srv).Subscribe(srv.Get("/"))
-			_, err = read(s, err)
+			srv := NewServer(t, InOrder(Script{Answer(429)}, Script{Answer(429)}, gone))
+			hc, _ := failDials(srv, cause, 2)
+			_, err := read(client(srv, hc).Subscribe(srv.Get("/")))
 			require.EqualError(t, err, "sse: gave up after 2 retries: GET http://server.test/: "+cause.Error())
 			require.Len(t, srv.Requests(), 2)
 		})
 		in(t, name+", after a response was accepted", func(t *testing.T) {
 			for i, opts := range [][]sse.Option{nil, {resumeAt("http://server.test/rest")}} {
-				first := Script{Answer(200, "Content-Type", "text/event-stream", "Connection", "close"), Data("a"), Raw("data: x"), Cut()}
-				srv := NewServer(t, InOrder(first, Script{Data("b", "[DONE]")}))
-				dials := failDials(srv, cause, 2)
-				c := client(srv, doneEvent)
+				srv := NewServer(t, InOrder(Script{Data("a"), Raw("data: x"), Cut()}, Script{Data("b", "[DONE]")}))
+				hc, dials := failDials(srv, cause, 1)
+				c := client(srv, hc, doneEvent)
 				got, err := read([]opener{c.Subscribe, c.Fetch}[i](srv.Post("/", "{}"), opts...))
 				require.NoError(t, err)
 				require.Equal(t, []string{"a", "b"}, got)
@@ -489,9 +485,9 @@ func TestUnreachable(t *testing.T) {
 		in(t, name+", where WithRetryPolicy continues", func(t *testing.T) {
 			for i := range 2 {
 				srv := NewServer(t, InOrder(Script{Data("a", "[DONE]")}))
-				failDials(srv, cause, 1)
+				hc, _ := failDials(srv, cause, 0)
 				var byDefault []bool
-				got, err := read(bothCalls(client(srv, doneEvent, sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
+				got, err := read(bothCalls(client(srv, hc, doneEvent, sse.WithRetryPolicy(func(a sse.Attempt) (time.Duration, bool) {
 					byDefault = append(byDefault, a.Retry)
 					return a.Delay, true
 				})))[i](srv.Post("/", "{}")))
@@ -503,19 +499,17 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// failDials makes the numbered connections of the server's client, counted from 1, fail with
-// err. It returns the number of connections so far.
-func failDials(srv *Server, err error, numbers ...int) *int {
-	dials := 0
-	transport := srv.Client().Transport.(*http.Transport)
-	dial := transport.DialContext
-	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if dials++; slices.Contains(numbers, dials) {
-			return nil, err
+// failDials returns an option with a client for srv whose numbered connections, counted from
+// 0, fail with err, and the number of connections so far.
+func failDials(srv *Server, err error, numbers ...int) (hc sse.Option, dials *int) {
+	dials = new(int)
+	return sse.WithHTTPClient(failingDial(srv, func(n int) error {
+		*dials = n + 1
+		if slices.Contains(numbers, n) {
+			return err
 		}
-		return dial(ctx, network, addr)
-	}
-	return &dials
+		return nil
+	})), dials
 }
 
 // resumeAt resumes with a GET of the address.
