@@ -1678,14 +1678,9 @@ func TestPollingBeforeTheCompletion(t *testing.T) {
 
 // A body that cannot be sent again costs the retries, and the error says so.
 func TestSpentBodyIsNamed(t *testing.T) {
-	once := func(srv *Server) *http.Request {
-		req := srv.Post("/", "")
-		req.Body = io.NopCloser(strings.NewReader("{}"))
-		return req
-	}
 	in(t, "where there would have been a retry", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(429)}))
-		_, err := client(srv).Fetch(once(srv))
+		_, err := client(srv).Fetch(requestOnce(srv, "/"))
 		refusedWith(429)(t, err)
 		require.EqualError(t, err, "sse: POST http://server.test/: 429 Too Many Requests; "+
 			"there was no retry, because the body of the request cannot be sent again: set GetBody")
@@ -1694,7 +1689,7 @@ func TestSpentBodyIsNamed(t *testing.T) {
 	})
 	in(t, "and not elsewhere", func(t *testing.T) {
 		srv := NewServer(t, InOrder(Script{Answer(400)}))
-		_, err := client(srv).Fetch(once(srv))
+		_, err := client(srv).Fetch(requestOnce(srv, "/"))
 		require.EqualError(t, err, "sse: POST http://server.test/: 400 Bad Request")
 	})
 }

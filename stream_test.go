@@ -1925,6 +1925,7 @@ func TestErrorsLogSafely(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		script  Script
+		request func(*Server) *http.Request // nil: get
 		opts    []sse.Option
 		timeout error // the cause
 		want    string
@@ -1941,6 +1942,20 @@ func TestErrorsLogSafely(t *testing.T) {
 			opts: []sse.Option{sse.WithPrepare(func(*http.Request) error { return words })},
 			want: "sse: GET http://server.test/: the function of WithPrepare failed",
 		},
+		"GetBody": {
+			request: func(srv *Server) *http.Request {
+				req := post(srv)
+				req.GetBody = func() (io.ReadCloser, error) { return nil, words }
+				return req
+			},
+			want: "sse: POST http://server.test/: the request could not be made",
+		},
+		"a body that cannot be sent again": {
+			script: Script{Answer(429)}, opts: []sse.Option{sse.WithResponseCheck(func(*http.Response) error { return words })},
+			request: func(srv *Server) *http.Request { return requestOnce(srv, "/") },
+			want: "sse: POST http://server.test/: 429 Too Many Requests; " +
+				"there was no retry, because the body of the request cannot be sent again: set GetBody",
+		},
 	} {
 		in(t, name, func(t *testing.T) {
 			srv := NewServer(t, InOrder(tt.script))
@@ -1950,7 +1965,11 @@ func TestErrorsLogSafely(t *testing.T) {
 				ctx, cancel = context.WithTimeoutCause(ctx, 10*time.Second, tt.timeout)
 				defer cancel()
 			}
-			_, err := client(srv, tt.opts...).Fetch(srv.Get("/").WithContext(ctx))
+			request := get
+			if tt.request != nil {
+				request = tt.request
+			}
+			_, err := client(srv, tt.opts...).Fetch(request(srv).WithContext(ctx))
 			require.ErrorContains(t, err, cmp.Or(tt.timeout, words).Error(), "the error itself shows the words of the caller")
 			var log strings.Builder
 			slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", err, "list", []any{err})
