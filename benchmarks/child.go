@@ -182,6 +182,16 @@ func (j Job) url(path string) string {
 	return "http://" + j.Endpoint.Plain + path
 }
 
+// get decodes the JSON of a response of the server.
+func (j Job) get(path string, v any) error {
+	resp, err := http.Get(j.url(path))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(v)
+}
+
 func find(clients []Client, name string) (Client, error) {
 	for _, c := range clients {
 		if c.Name == name {

@@ -3,7 +3,6 @@ package benchmarks
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"os"
@@ -128,12 +127,8 @@ func (j Job) perStream(prefix string, before, after map[string]float64) Result {
 
 // serverUsage returns the usage of the process of the server.
 func (j Job) serverUsage() (u map[string]float64, err error) {
-	resp, err := http.Get(j.url("/usage"))
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	return u, json.NewDecoder(resp.Body).Decode(&u)
+	err = j.get("/usage", &u)
+	return u, err
 }
 
 // usage returns the memory and the goroutines of the process after garbage collections.

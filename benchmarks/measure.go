@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"runtime/pprof"
 	"slices"
@@ -184,12 +183,8 @@ func (j Job) completions() (Result, error) {
 }
 
 func (j Job) stats() (s Stats, err error) {
-	resp, err := http.Get(j.url("/stats"))
-	if err != nil {
-		return s, err
-	}
-	defer resp.Body.Close()
-	return s, json.NewDecoder(resp.Body).Decode(&s)
+	err = j.get("/stats", &s)
+	return s, err
 }
 
 // reconnect measures the time to read a feed that drops its connections. It counts the

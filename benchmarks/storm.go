@@ -85,16 +85,6 @@ func (j Job) storm() (Result, error) {
 	return r, nil
 }
 
-// get decodes the JSON of a response of the server.
-func (j Job) get(path string, v any) error {
-	resp, err := http.Get(j.url(path))
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	return json.NewDecoder(resp.Body).Decode(v)
-}
-
 // quantiles adds quantiles of the times, in milliseconds, to r. It sorts the times.
 func quantiles(r Result, name string, times []time.Duration) {
 	slices.Sort(times)
