@@ -103,6 +103,10 @@ func (j Job) open(c Client) (stop func(), err error) {
 			select {
 			case <-ctx.Done():
 			case opened <- errorOr(err, "the stream ended"):
+				select {
+				case <-slots: // the next one may open, so that the error is reported
+				default:
+				}
 			}
 		}()
 	}

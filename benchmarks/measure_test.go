@@ -1,7 +1,9 @@
 package benchmarks
 
 import (
+	"errors"
 	"fmt"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -80,4 +82,12 @@ func TestMeasurements(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A measurement whose streams all fail ends with their error, and not with its time limit.
+func TestIdleStreamsThatFail(t *testing.T) {
+	nothing := &Server{Endpoint: Endpoint{Plain: "127.0.0.1:0"}} // to which no connection is possible
+	_, err := nothing.Run(Job{Measure: "idle", Client: "bare-loop", Proto: "http1", N: 100}, 20*time.Second)
+	_, ok := errors.AsType[*exec.ExitError](err)
+	require.True(t, ok, "%v", err)
 }
