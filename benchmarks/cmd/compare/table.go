@@ -100,20 +100,6 @@ func versions() string {
 	return strings.Join(all, ", ")
 }
 
-func row(b *strings.Builder, cells ...string) {
-	b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
-}
-
-func header(b *strings.Builder, cells ...string) {
-	row(b, cells...)
-	rule := make([]string, len(cells))
-	for i := range rule {
-		rule[i] = "--:"
-	}
-	rule[0] = "---"
-	row(b, rule...)
-}
-
 // value returns a formatted median, or the reason why it is missing.
 func (c *comparison) value(name, unit string, format func(float64) string) string {
 	if v, ok := c.median(name, unit); ok {
@@ -171,13 +157,13 @@ func (c *comparison) parserTables(b *strings.Builder) {
 		} else {
 			fmt.Fprintf(b, "<details><summary>Parsers, reads: %s</summary>\n\n", reads)
 		}
-		header(b, names...)
+		report.Header(b, names...)
 		for _, p := range benchmarks.Peers() {
 			cells := []string{label(p.Name)}
 			for _, w := range workloads {
 				cells = append(cells, c.value(parserName(w.Name, reads, p.Name), "ns/event", nanoseconds))
 			}
-			row(b, cells...)
+			report.Row(b, cells...)
 		}
 		b.WriteString("\n")
 		if reads != "4KiB" {
@@ -186,21 +172,21 @@ func (c *comparison) parserTables(b *strings.Builder) {
 		}
 		names := slices.Clone(names)
 		names[0] = "allocations per event"
-		header(b, names...)
+		report.Header(b, names...)
 		for _, p := range benchmarks.Peers() {
 			cells := []string{label(p.Name)}
 			for _, w := range workloads {
 				cells = append(cells, c.value(parserName(w.Name, reads, p.Name), "allocs/event", allocations))
 			}
-			row(b, cells...)
+			report.Row(b, cells...)
 		}
 		b.WriteString("\n")
 		c.wrongList(b)
 	}
 	fmt.Fprintf(b, "### One event of 8 MiB, reads of 1 KiB\n\n")
-	header(b, "", "time")
+	report.Header(b, "", "time")
 	for _, p := range append(benchmarks.CopyFloors(), benchmarks.Peers()...) {
-		row(b, label(p.Name), c.value(parserName("8MiB", largeReads.Name, p.Name), "ns/event", nanoseconds))
+		report.Row(b, label(p.Name), c.value(parserName("8MiB", largeReads.Name, p.Name), "ns/event", nanoseconds))
 	}
 	b.WriteString("\n")
 }
@@ -217,9 +203,9 @@ func (c *comparison) wrongList(b *strings.Builder) {
 
 func (c *comparison) clientTable(b *strings.Builder) {
 	fmt.Fprintf(b, "### Whole clients: CPU time per event of %d B\n\n", 320)
-	header(b, "", "HTTP/1.1", "HTTP/2", "HTTP/1.1, one event per write", "HTTP/2, one event per write", "events per CPU second, HTTP/1.1")
+	report.Header(b, "", "HTTP/1.1", "HTTP/2", "HTTP/1.1, one event per write", "HTTP/2, one event per write", "events per CPU second, HTTP/1.1")
 	for _, name := range cpuClients {
-		row(
+		report.Row(
 			b, label(name),
 			c.value(clientName("http1", false, name), "cpu-ns/event", nanoseconds),
 			c.value(clientName("http2", false, name), "cpu-ns/event", nanoseconds),
@@ -233,10 +219,10 @@ func (c *comparison) clientTable(b *strings.Builder) {
 
 func (c *comparison) latencyTable(b *strings.Builder) {
 	b.WriteString("### Delivery latency, one event per millisecond\n\n")
-	header(b, "", "HTTP/1.1 p50", "p99", "HTTP/2 p50", "p99")
+	report.Header(b, "", "HTTP/1.1 p50", "p99", "HTTP/2 p50", "p99")
 	us := func(v float64) string { return number(v) + " µs" }
 	for _, name := range latencyClients {
-		row(
+		report.Row(
 			b, label(name),
 			c.value(latencyName("http1", name), "p50-µs", us), c.value(latencyName("http1", name), "p99-µs", us),
 			c.value(latencyName("http2", name), "p50-µs", us), c.value(latencyName("http2", name), "p99-µs", us),
@@ -249,13 +235,13 @@ func (c *comparison) idleTable(b *strings.Builder) {
 	for _, proto := range protos {
 		for _, size := range idleSizes {
 			fmt.Fprintf(b, "### Idle streams, %s, after an event of %d B\n\n", protoLabel(proto), size)
-			header(b, "per stream", "heap", "heap spans", "stacks", "resident", "goroutines")
+			report.Header(b, "per stream", "heap", "heap spans", "stacks", "resident", "goroutines")
 			for _, name := range slices.Concat(idleClients, idleOnce) {
 				id := idleName(proto, size, name)
 				if c.value(id, "heap-B/stream", bytes) == "–" {
 					continue // not in a short run
 				}
-				row(
+				report.Row(
 					b, label(name),
 					c.value(id, "heap-B/stream", bytes), c.value(id, "inuse-B/stream", bytes),
 					c.value(id, "stack-B/stream", bytes), c.value(id, "rss-B/stream", bytes),
@@ -276,10 +262,10 @@ func protoLabel(proto string) string {
 
 func (c *comparison) completionsTable(b *strings.Builder) {
 	b.WriteString("### 100 consecutive completions, HTTP/1.1 and TLS\n\n")
-	header(b, "", "connections", "handshakes", "time per completion")
+	report.Header(b, "", "connections", "handshakes", "time per completion")
 	for _, client := range benchmarks.Completers() {
 		id := completionsName(client.Name)
-		row(
+		report.Row(
 			b, label(client.Name), c.value(id, "connections", number), c.value(id, "handshakes", number),
 			c.value(id, "ms/completion", func(v float64) string { return number(v) + " ms" }),
 		)
@@ -289,7 +275,7 @@ func (c *comparison) completionsTable(b *strings.Builder) {
 
 func (c *comparison) reconnectTable(b *strings.Builder) {
 	b.WriteString("### 200 drops and reconnects\n\n")
-	header(b, "", "time", "lost events", "duplicates", "broken", "empty")
+	report.Header(b, "", "time", "lost events", "duplicates", "broken", "empty")
 	for _, client := range benchmarks.Reconnecters() {
 		id := reconnectName(client.Name)
 		cells := []string{label(client.Name), c.value(id, "ms", func(v float64) string { return nanoseconds(v * 1e6) })}
@@ -300,7 +286,7 @@ func (c *comparison) reconnectTable(b *strings.Builder) {
 			}
 			cells = append(cells, c.value(id, unit, number))
 		}
-		row(b, cells...)
+		report.Row(b, cells...)
 	}
 	b.WriteString("\n")
 	for _, client := range benchmarks.Reconnecters() {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fetchsse/sse/benchmarks"
+	"github.com/fetchsse/sse/benchmarks/internal/report"
 )
 
 // A target is a goal of the library and the result of this run.
@@ -27,7 +28,7 @@ func (c *comparison) targetTable(b *strings.Builder) {
 		if t.met {
 			met = "yes"
 		}
-		row(b, t.measure, t.goal, t.result, met)
+		report.Row(b, t.measure, t.goal, t.result, met)
 	}
 	b.WriteString("\n")
 }

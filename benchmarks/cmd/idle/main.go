@@ -94,22 +94,22 @@ func measure(job benchmarks.Job) (benchmarks.Result, error) {
 func table(values []map[string][]float64, streams, rounds int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Machine: %s. %d streams after an event of 300 B. Medians of %d rounds.\n\n", report.ThisMachine(), streams, rounds)
-	b.WriteString("| per stream |")
+	names := []string{"per stream"}
 	for _, c := range columns {
-		b.WriteString(" " + c.label + " |")
+		names = append(names, c.label)
 	}
-	b.WriteString("\n| --- |" + strings.Repeat(" --: |", len(columns)) + "\n")
+	report.Header(&b, names...)
 	for i, row := range rows {
-		b.WriteString("| " + row.label + " |")
+		cells := []string{row.label}
 		for _, c := range columns {
 			value, _ := report.Median(values[i][c.unit])
 			if strings.Contains(c.unit, "goroutines") {
-				fmt.Fprintf(&b, " %.1f |", value)
+				cells = append(cells, fmt.Sprintf("%.1f", value))
 			} else {
-				fmt.Fprintf(&b, " %.1f KB |", value/1e3)
+				cells = append(cells, fmt.Sprintf("%.1f KB", value/1e3))
 			}
 		}
-		b.WriteString("\n")
+		report.Row(&b, cells...)
 	}
 	b.WriteString("\n")
 	return b.String()

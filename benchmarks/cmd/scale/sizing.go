@@ -66,7 +66,7 @@ func (s *scale) sizingTable() string {
 	for _, n := range streams {
 		names = append(names, thousands(n)+" streams")
 	}
-	header(&b, 1, names...)
+	report.Header(&b, names...)
 	for _, size := range s.sizes() {
 		cells := []string{size.label, size.arithmetic}
 		for _, n := range streams {
@@ -76,7 +76,7 @@ func (s *scale) sizingTable() string {
 				cells = append(cells, size.format(v))
 			}
 		}
-		row(&b, cells...)
+		report.Row(&b, cells...)
 	}
 	b.WriteString("\n")
 	return b.String()

@@ -17,28 +17,13 @@ func (s *scale) value(name, unit string, format func(float64) string) string {
 	return format(v)
 }
 
-func row(b *strings.Builder, cells ...string) { fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | ")) }
-
-// header writes the first two lines of a table. The numbers stand at the right.
-func header(b *strings.Builder, text int, names ...string) {
-	row(b, names...)
-	rule := make([]string, len(names))
-	for i := range rule {
-		rule[i] = "--:"
-		if i < text {
-			rule[i] = "---"
-		}
-	}
-	row(b, rule...)
-}
-
 func (s *scale) memoryTable() string {
 	var b strings.Builder
-	header(&b, 1, "per idle stream", "streams", "heap", "heap spans", "stacks", "resident", "peak", "goroutines", "CPU time of opening", "descriptors, all streams", "CPU time of a GC, all streams")
+	report.Header(&b, "per idle stream", "streams", "heap", "heap spans", "stacks", "resident", "peak", "goroutines", "CPU time of opening", "descriptors, all streams", "CPU time of a GC, all streams")
 	for _, p := range held {
 		for _, n := range heldStreams {
 			name := memoryName(p.proto, n)
-			row(
+			report.Row(
 				&b, p.label, thousands(float64(n)),
 				s.value(name, "heap-B/stream", kilobytes), s.value(name, "inuse-B/stream", kilobytes),
 				s.value(name, "stack-B/stream", kilobytes), s.value(name, "rss-B/stream", kilobytes),
@@ -56,13 +41,13 @@ func (s *scale) memoryTable() string {
 
 func (s *scale) loadTable() string {
 	var b strings.Builder
-	header(&b, 1, "", "streams", "events per second", "CPU time per event", "events per second of CPU time")
+	report.Header(&b, "", "streams", "events per second", "CPU time per event", "events per second of CPU time")
 	for _, p := range loaded {
 		for _, l := range loads {
 			for _, n := range loadedStreams {
 				name := loadName(p.proto, l.batch, n)
 				protocol, _, _ := strings.Cut(p.label, ",")
-				row(
+				report.Row(
 					&b, protocol+", "+l.label, thousands(float64(n)),
 					s.value(name, "events/s", significant), s.value(name, "cpu-ns/event", microseconds),
 					s.value(name, "events/cpu-second", significant),
@@ -76,8 +61,8 @@ func (s *scale) loadTable() string {
 
 func (s *scale) stormTable() string {
 	var b strings.Builder
-	header(
-		&b, 1, "server", "wait: 1 %", "50 %", "99 %", "max", "most waits that end in any 100 ms",
+	report.Header(
+		&b, "server", "wait: 1 %", "50 %", "99 %", "max", "most waits that end in any 100 ms",
 		"return: 1 %", "50 %", "99 %", "max", "most requests in any 100 ms", "requests",
 	)
 	for _, o := range overloads {
@@ -90,11 +75,11 @@ func (s *scale) stormTable() string {
 			within := map[string]string{"wait": "waits-in-100ms", "return": "requests-in-100ms"}[times]
 			cells = append(cells, s.value(name, within, thousands))
 		}
-		row(&b, append(cells, s.value(name, "requests", thousands))...)
+		report.Row(&b, append(cells, s.value(name, "requests", thousands))...)
 	}
 	n := thousands(float64(stormStreams))
 	cells := []string{"*computed: every client waits 1 s*", "1.00 s", "1.00 s", "1.00 s", "1.00 s", n}
-	row(&b, append(cells, "1.00 s", "1.00 s", "1.00 s", "1.00 s", n, n)...)
+	report.Row(&b, append(cells, "1.00 s", "1.00 s", "1.00 s", "1.00 s", n, n)...)
 	b.WriteString("\n")
 	return b.String()
 }

@@ -17,6 +17,18 @@ func Median(values []float64) (float64, bool) {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2, true
 }
 
+// Header writes the first two lines of a table in Markdown. Numbers are in all columns but
+// the first.
+func Header(b *strings.Builder, names ...string) {
+	Row(b, names...)
+	Row(b, append([]string{"---"}, slices.Repeat([]string{"--:"}, len(names)-1)...)...)
+}
+
+// Row writes a line of a table in Markdown.
+func Row(b *strings.Builder, cells ...string) {
+	fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+}
+
 // Replace replaces the text of a file between the comments <!-- name --> and <!-- /name -->.
 func Replace(file, name, text string) error {
 	start, end := "<!-- "+name+" -->", "<!-- /"+name+" -->"

@@ -3,6 +3,7 @@ package report_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,13 @@ func TestMedian(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, want, got)
 	}
+}
+
+func TestTable(t *testing.T) {
+	var b strings.Builder
+	report.Header(&b, "", "time", "bytes")
+	report.Row(&b, "parser", "1 ns", "2 B")
+	require.Equal(t, "|  | time | bytes |\n| --- | --: | --: |\n| parser | 1 ns | 2 B |\n", b.String())
 }
 
 func TestReplace(t *testing.T) {
