@@ -27,8 +27,8 @@ type Workload struct {
 // or two events of the largest size.
 func Workloads() []Workload {
 	openai := plain("openai", "data only, 320 B", 320, "\n")
-	crlf := plain("crlf", "the same with CRLF", 320, "\r\n")
-	cr := plain("cr", "the same with CR", 320, "\r")
+	crlf := plain("crlf", "openai with CRLF", 320, "\r\n")
+	cr := plain("cr", "openai with CR", 320, "\r")
 	cr.EOL = '\r'
 	return []Workload{
 		openai,

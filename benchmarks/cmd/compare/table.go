@@ -153,7 +153,7 @@ func (c *comparison) parserTables(b *strings.Builder) {
 	tables := []string{"4KiB", "whole", "64KiB", "37B", "1B"}
 	for _, reads := range tables {
 		if reads == "4KiB" {
-			fmt.Fprintf(b, "### Parsers, reads of 4 KiB\n\n")
+			fmt.Fprintf(b, "### Parsers, reads of 4 KiB\n\n%s\n\n", legend(workloads))
 		} else {
 			fmt.Fprintf(b, "<details><summary>Parsers, reads: %s</summary>\n\n", reads)
 		}
@@ -189,6 +189,15 @@ func (c *comparison) parserTables(b *strings.Builder) {
 		report.Row(b, label(p.Name), c.value(parserName("8MiB", largeReads.Name, p.Name), "ns/event", nanoseconds))
 	}
 	b.WriteString("\n")
+}
+
+// legend tells what the streams contain.
+func legend(workloads []benchmarks.Workload) string {
+	var all []string
+	for _, w := range workloads {
+		all = append(all, w.Name+": "+w.Note)
+	}
+	return "The streams are " + strings.Join(all, "; ") + "."
 }
 
 // wrongList writes the wrong event of each parser that the tables mark as wrong.
