@@ -29,7 +29,7 @@ const (
 	notifications = 12 // of the progress of the slow tool
 )
 
-// A mcpServer is a server of the SDK with a slow tool, behind a proxy.
+// An mcpServer is a server of the SDK with a slow tool, behind a proxy.
 type mcpServer struct {
 	sdk   *mcp.Server
 	proxy *flaky.Proxy
@@ -73,7 +73,7 @@ func newMCPServer(t *testing.T, opts *mcp.StreamableHTTPOptions, each func(i int
 	return s
 }
 
-// A rpcMessage is a JSON-RPC message of the server.
+// An rpcMessage is a JSON-RPC message of the server.
 type rpcMessage struct {
 	ID     json.RawMessage
 	Method string
@@ -87,7 +87,7 @@ type rpcMessage struct {
 	}
 }
 
-// A mcpClient is a client of one session.
+// An mcpClient is a client of one session.
 type mcpClient struct {
 	*sse.Client
 	url     string
