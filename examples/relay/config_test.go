@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -42,6 +43,24 @@ sources:
     headers: {Authorization: "Bearer ${TEST_TOKEN}", X-Price: "$5"}
     idle_timeout: 1m
 `
+
+// The file of README.md has each key that a file can have.
+func TestConfigOfTheReadme(t *testing.T) {
+	t.Setenv("PRICES_TOKEN", "secret")
+	text, err := os.ReadFile("relay.yaml")
+	require.NoError(t, err)
+	c, err := parse(t, string(text))
+	require.NoError(t, err)
+	require.Equal(t, []sourceConfig{
+		{"prices", "https://example.com/feed", map[string]string{"Authorization": "Bearer secret"}, time.Minute},
+	}, c.Sources)
+	require.Equal(t, 10*time.Second, c.Lease)
+	for key := range reflect.TypeFor[config]().Fields() {
+		if name := key.Tag.Get("yaml"); name != "" && name != "-" {
+			require.Contains(t, "\n"+string(text), "\n"+name+":")
+		}
+	}
+}
 
 func TestConfig(t *testing.T) {
 	t.Setenv("TEST_TOKEN", "secret")

@@ -314,17 +314,25 @@ func takeOvers(f *fault, messages []message) (times []time.Duration) {
 	return times
 }
 
-// printResults prints what is stored of each feed. It returns an error if an event is lost or
-// stored twice.
+// printResults prints what is stored of each feed: first of those whose events have IDs of
+// their own. It returns an error if an event is lost, or one with an ID is stored twice.
 func printResults(out io.Writer, feeds []*demoFeed, messages []message) error {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, strings.Join([]string{"feed", "events", "stored", "duplicates", "lost", "out of order", "not sent again", ""}, "\t"))
+	row := func(r result) {
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", r.feed, r.made, r.stored, r.duplicates, r.lost, r.disordered, r.missed)
+	}
 	var failures []error
-	var total result
+	var without []result
+	total := result{feed: "with IDs"}
 	for _, f := range feeds {
 		r := check(f, messages)
 		failures = append(failures, r.failed(f))
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", r.feed, r.made, r.stored, r.duplicates, r.lost, r.disordered, r.missed)
+		if f.share != 1 {
+			without = append(without, r)
+			continue
+		}
+		row(r)
 		total.made += r.made
 		total.stored += r.stored
 		total.duplicates += r.duplicates
@@ -332,7 +340,10 @@ func printResults(out io.Writer, feeds []*demoFeed, messages []message) error {
 		total.disordered += r.disordered
 		total.missed += r.missed
 	}
-	fmt.Fprintf(w, "total\t%d\t%d\t%d\t%d\t%d\t%d\t\n", total.made, total.stored, total.duplicates, total.lost, total.disordered, total.missed)
+	row(total)
+	for _, r := range without {
+		row(r)
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}

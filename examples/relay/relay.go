@@ -126,7 +126,8 @@ func (r *relay) share(ctx context.Context) {
 		}
 	}
 	r.log.Info("stopping", "sources", len(r.owned))
-	for ; len(r.owned) > 0; delete(r.owned, <-r.ended) {
+	for len(r.owned) > 0 {
+		delete(r.owned, <-r.ended)
 	}
 	sources.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestLimit)
