@@ -667,7 +667,12 @@ func (e *ResponseError) Unwrap() error { return e.Err }
 // caller's function.
 func (e *ResponseError) LogValue() slog.Value { return slog.StringValue("sse: " + e.logText()) }
 
-func (e *ResponseError) logText() string { return e.text("") }
+func (e *ResponseError) logText() string {
+	if e.Err != nil && e.StatusCode/100 == 2 { // the status does not tell that it was refused
+		return e.text(": refused")
+	}
+	return e.text("")
+}
 
 // MarshalText returns the text of LogValue, for encoders that do not call it.
 func (e *ResponseError) MarshalText() ([]byte, error) { return []byte(e.LogValue().String()), nil }

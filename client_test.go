@@ -1372,7 +1372,7 @@ func TestWordsOfTheCaller(t *testing.T) {
 			set: func(*http.Client) sse.Option {
 				return sse.WithResponseCheck(func(*http.Response) error { return secret })
 			},
-			log: "WARN ended: 200 OK",
+			log: "WARN ended: 200 OK: refused",
 		},
 	} {
 		in(t, name, func(t *testing.T) {
