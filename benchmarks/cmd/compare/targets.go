@@ -108,7 +108,7 @@ func atLeast(measure, than string, ratio, limit float64) target {
 
 func count(measure string, v, limit float64) target {
 	return target{
-		measure, fmt.Sprintf("≤ %.4g", limit), fmt.Sprintf("%.2g", v),
+		measure, fmt.Sprintf("≤ %.4g", limit), fmt.Sprintf("%.3g", v),
 		v <= limit+0.02, !math.IsNaN(v),
 	}
 }
