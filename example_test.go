@@ -140,14 +140,14 @@ func ExampleSubscribe_interrupt() {
 	req, _ := http.NewRequestWithContext(ctx, "GET", feed, nil)
 	stream, err := sse.Subscribe(req)
 	if err != nil {
-		log.Fatal(err) // the first attempt was refused, for example with status 401
+		log.Fatal(err) // for example status 401; a server that is down is tried again in the loop
 	}
 	for event, err := range stream.Events() {
 		if ctx.Err() != nil {
-			break // Ctrl-C
+			break // Ctrl-C, which err would report as well
 		}
 		if err != nil {
-			log.Fatal(err) // a later attempt was refused
+			log.Fatal(err) // for example status 401 after a reconnect
 		}
 		fmt.Println(event.Type, event.Data)
 	}

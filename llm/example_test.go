@@ -78,6 +78,38 @@ data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text
 	// incomplete after 1 event
 }
 
+// The text of a complete response may be cut, at the limit of tokens.
+func ExampleStream_Deltas_length() {
+	srv := serve(`data: {"choices":[{"delta":{"content":"Good mor"},"finish_reason":null}]}
+
+data: {"choices":[{"delta":{},"finish_reason":"length"}]}
+
+data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}
+
+data: [DONE]
+
+`)
+	defer srv.Close()
+
+	stream, err := llm.Fetch(newRequest(srv.URL), llm.OpenAIChat)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for delta, err := range stream.Deltas() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Print(delta.Text)
+		if delta.Finish == "length" {
+			fmt.Print(" [the limit of tokens]")
+		}
+		if delta.Usage != nil { // OpenAI sends it if stream_options asks for it
+			fmt.Printf(" (%d tokens)", delta.Usage.Output)
+		}
+	}
+	// Output: Good mor [the limit of tokens] (2 tokens)
+}
+
 // The deltas tell more than the text: why it ends, and the tokens that it costs.
 func ExampleStream_Deltas() {
 	srv := serve(`data: {"choices":[{"delta":{"content":"Good mor"},"finish_reason":null}]}
