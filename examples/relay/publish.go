@@ -185,17 +185,17 @@ func (p *publisher) resolve(ctx context.Context, n int) (int, error) {
 		return 0, err
 	}
 	switch {
-	case at.last <= p.at.last:
+	case at.token == p.at.token && at.seq > p.at.seq && at.seq-p.at.seq <= uint64(n):
+		stored := int(at.seq - p.at.seq)
+		p.moved(at)
+		return stored, nil
+	case at.token <= p.at.token && at.last <= p.at.last:
 		// None is stored. If it is before the last message that this publisher knows, that
 		// was deleted, or the response is of a server that has yet to learn that it is not
 		// the leader any more. The leader refuses the publish then, and this is repeated.
 		p.expected = at.last
 		return 0, nil
-	case at.token == p.at.token && at.seq > p.at.seq && at.seq-p.at.seq <= uint64(n):
-		stored := int(at.seq - p.at.seq)
-		p.moved(at)
-		return stored, nil
-	default:
+	default: // in a stream that was created again, the sequence alone does not show it
 		return 0, fmt.Errorf("%w: message %d has the token %d, and this lease %d", errLost, at.last, at.token, p.at.token)
 	}
 }

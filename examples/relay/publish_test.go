@@ -232,3 +232,31 @@ func TestTypeToken(t *testing.T) {
 	require.Len(t, long, maxToken)
 	require.NotEqual(t, long, typeToken(strings.Repeat("x", 1001)))
 }
+
+// The stream is deleted and created again, so its sequences begin at 1. The publisher continues
+// in it, knows its own events, and is refused after another owner has taken over.
+func TestStreamCreatedAgain(t *testing.T) {
+	for n := 1; n <= 3; n += 2 { // a message, a batch
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			c := testConfig(t)
+			p := owner(t, c, 5)
+			require.NoError(t, p.store(t.Context(), items(1, 20)))
+			require.NoError(t, p.js.DeleteStream(t.Context(), c.Stream))
+			b := testBroker(t, c)
+			_, err := p.resolve(t.Context(), 1) // the first publish is refused
+			require.NoError(t, err)
+			before, expected := p.at, p.expected
+			require.NoError(t, p.publish(t.Context(), items(21, 20+n)))
+			p.at, p.expected = before, expected // as if there had been no response
+			stored, err := p.resolve(t.Context(), n)
+			require.NoError(t, err)
+			require.Equal(t, n, stored)
+
+			require.NoError(t, b.js.DeleteStream(t.Context(), c.Stream))
+			next := owner(t, c, 7)
+			require.NoError(t, next.store(t.Context(), items(1, 4)))
+			require.ErrorIs(t, p.store(t.Context(), items(31, 30+n)), errLost)
+			require.Equal(t, []string{"1", "2", "3", "4"}, datas(t, c))
+		})
+	}
+}
