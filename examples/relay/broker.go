@@ -119,18 +119,22 @@ func (b *broker) place(ctx context.Context, source string) (at place, err error)
 	return at, nil
 }
 
-// takeOver makes the owner of a token the only one that can publish events of the source. It
+// takeOver makes the owner of a lease the only one that can publish events of the source. It
 // returns the place. After it, the last message is a marker, and the broker refuses an owner that
-// still expects the one before. The error is errTaken if an owner with a higher token was here first.
-func (b *broker) takeOver(ctx context.Context, source string, token uint64) (place, error) {
+// still expects the one before. The error is errTaken if another relay has the lease.
+func (b *broker) takeOver(ctx context.Context, source string, l *lease) (place, error) {
 	at, err := b.place(ctx, source)
 	if err != nil {
 		return place{}, err
 	}
-	if at.token > token {
-		return place{}, fmt.Errorf("%w: its last message has the token %d, and this lease %d", errTaken, at.token, token)
-	} else if at.token == token {
-		return at, nil // the response to the marker was lost
+	token := l.token
+	if at.token >= token {
+		// Another owner was here since this lease was acquired, the response to the marker was
+		// lost, or the bucket was created again and its revisions are lower than before.
+		if err := l.held(ctx); err != nil {
+			return place{}, err
+		}
+		token = at.token + 1
 	}
 	return b.mark(ctx, source, at, token)
 }

@@ -118,7 +118,7 @@ func (l *leases) acquire(ctx context.Context, source string) (*lease, error) {
 type lease struct {
 	*leases
 	key      string
-	token    uint64 // the revision of the acquisition: a later owner has a higher one
+	token    uint64 // the revision of the acquisition; a later owner has a higher one if the bucket stays
 	revision uint64 // the last one
 }
 
@@ -131,6 +131,19 @@ func (l *lease) renew(ctx context.Context) error {
 	}
 	if err == nil {
 		l.revision = revision
+	}
+	return err
+}
+
+// held returns an error unless this relay has the lease. The error is errTaken if another one
+// has it, or none. A response may be old. It does no harm: the broker refuses the publishes of
+// all owners but one, whoever has the lease.
+func (l *lease) held(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestLimit)
+	defer cancel()
+	entry, err := l.bucket.Get(ctx, l.key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) || err == nil && string(entry.Value()) != l.owner {
+		return errTaken
 	}
 	return err
 }

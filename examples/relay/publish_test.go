@@ -21,9 +21,18 @@ import (
 func owner(t *testing.T, c config, token uint64) *publisher {
 	t.Helper()
 	b := testBroker(t, c)
-	at, err := b.takeOver(t.Context(), "a", token)
+	at, err := b.takeOver(t.Context(), "a", leaseOf(t, c, "a", token))
 	require.NoError(t, err)
 	return newPublisher(b, "a", at, make(chan struct{}, maxPublishes), newMetrics(nil), slog.New(slog.NewTextHandler(testLog(), nil)))
+}
+
+// leaseOf returns a lease that a new relay has now, as if it had been acquired with a token.
+func leaseOf(t *testing.T, c config, source string, token uint64) *lease {
+	t.Helper()
+	l := testLeases(t, c, "owner")
+	_, err := l.bucket.PutString(t.Context(), sourceKeys+source, l.owner)
+	require.NoError(t, err)
+	return &lease{leases: l, key: sourceKeys + source, token: token}
 }
 
 // items returns events with the IDs and data first to last.
@@ -41,6 +50,7 @@ func TestOldOwnerIsRefused(t *testing.T) {
 	for n := 1; n <= 3; n += 2 { // a message, a batch
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			c := testConfig(t)
+			expired := leaseOf(t, c, "a", 5)
 			old := owner(t, c, 5)
 			require.NoError(t, old.store(t.Context(), items(1, 2)))
 			renewed := owner(t, c, 6)
@@ -50,7 +60,7 @@ func TestOldOwnerIsRefused(t *testing.T) {
 			require.ErrorIs(t, old.store(t.Context(), items(3, 2+n)), errLost)
 			require.NoError(t, renewed.store(t.Context(), items(3, 5)))
 			require.ErrorIs(t, old.store(t.Context(), items(3, 2+n)), errLost)
-			_, err := old.takeOver(t.Context(), "a", 5)
+			_, err := old.takeOver(t.Context(), "a", expired)
 			require.ErrorIs(t, err, errTaken)
 			require.Equal(t, []string{"1", "2", "3", "4", "5"}, datas(t, c))
 		})
@@ -75,13 +85,36 @@ func TestTakeOverAfterPause(t *testing.T) {
 	require.Equal(t, []string{"1", "2"}, datas(t, c))
 }
 
-// A marker whose response was lost is recognized.
+// An owner can take over again after the response to its marker was lost.
 func TestTakeOverTwice(t *testing.T) {
 	c := testConfig(t)
-	first := owner(t, c, 5)
-	again := owner(t, c, 5)
-	require.Equal(t, first.at, again.at)
-	require.NoError(t, again.store(t.Context(), items(1, 1)))
+	l := leaseOf(t, c, "a", 5)
+	b := testBroker(t, c)
+	first, err := b.takeOver(t.Context(), "a", l)
+	require.NoError(t, err)
+	again, err := b.takeOver(t.Context(), "a", l)
+	require.NoError(t, err)
+	require.Greater(t, again.token, first.token)
+	require.Equal(t, first.id, again.id)
+}
+
+// The bucket is deleted and created again, so its revisions are lower than the tokens in the
+// stream, or equal. A new owner takes over all the same, and the old one is refused: also if both
+// have the same revision.
+func TestBucketCreatedAgain(t *testing.T) {
+	for _, revision := range []uint64{2, 5} {
+		t.Run(fmt.Sprint(revision), func(t *testing.T) {
+			c := testConfig(t)
+			old := owner(t, c, 5)
+			require.NoError(t, old.store(t.Context(), items(1, 2)))
+			require.NoError(t, old.js.DeleteKeyValue(t.Context(), c.Bucket))
+			next := owner(t, c, revision)
+			require.Equal(t, "2", next.at.id)
+			require.NoError(t, next.store(t.Context(), items(3, 3)))
+			require.ErrorIs(t, old.store(t.Context(), items(4, 4)), errLost)
+			require.Equal(t, []string{"1", "2", "3"}, datas(t, c))
+		})
+	}
 }
 
 // A publish whose response was lost is not repeated if its events are stored, within the
@@ -233,17 +266,15 @@ func TestTypeToken(t *testing.T) {
 	require.NotEqual(t, long, typeToken(strings.Repeat("x", 1001)))
 }
 
-// The stream is deleted and created again, so its sequences begin at 1. The publisher continues
-// in it, knows its own events, and is refused after another owner has taken over.
+// The broker has lost the stream, so its sequences begin at 1. The publisher continues there, knows
+// its own events, and is refused after another owner has taken over.
 func TestStreamCreatedAgain(t *testing.T) {
 	for n := 1; n <= 3; n += 2 { // a message, a batch
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			c := testConfig(t)
-			p := owner(t, c, 5)
+			p := owner(t, testConfig(t), 5)
 			require.NoError(t, p.store(t.Context(), items(1, 20)))
-			require.NoError(t, p.js.DeleteStream(t.Context(), c.Stream))
-			b := testBroker(t, c)
-			_, err := p.resolve(t.Context(), 1) // the first publish is refused
+			p.broker = testBroker(t, testConfig(t)) // an empty one
+			_, err := p.resolve(t.Context(), n)     // after the first publish is refused
 			require.NoError(t, err)
 			before, expected := p.at, p.expected
 			require.NoError(t, p.publish(t.Context(), items(21, 20+n)))
@@ -252,7 +283,8 @@ func TestStreamCreatedAgain(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, n, stored)
 
-			require.NoError(t, b.js.DeleteStream(t.Context(), c.Stream))
+			c := testConfig(t)
+			p.broker = testBroker(t, c)
 			next := owner(t, c, 7)
 			require.NoError(t, next.store(t.Context(), items(1, 4)))
 			require.ErrorIs(t, p.store(t.Context(), items(31, 30+n)), errLost)

@@ -81,7 +81,7 @@ func (s *source) work(ctx, owning context.Context) error {
 	defer stop(nil)
 	defer context.AfterFunc(owning, func() { stop(context.Cause(owning)) })()
 
-	at, err := s.relay.broker.takeOver(reading, s.Name, s.lease.token)
+	at, err := s.relay.broker.takeOver(reading, s.Name, s.lease)
 	for wait := firstRetry; err != nil; wait = min(2*wait, lastRetry) {
 		if errors.Is(err, errTaken) {
 			return err
@@ -90,9 +90,9 @@ func (s *source) work(ctx, owning context.Context) error {
 		if !sleep(reading, wait) {
 			return context.Cause(reading)
 		}
-		at, err = s.relay.broker.takeOver(reading, s.Name, s.lease.token)
+		at, err = s.relay.broker.takeOver(reading, s.Name, s.lease)
 	}
-	s.log.Info("the source is taken over", "token", s.lease.token, "id", at.id, "events", at.seq)
+	s.log.Info("the source is taken over", "token", at.token, "id", at.id, "events", at.seq)
 
 	p := newPublisher(s.relay.broker, s.Name, at, s.relay.slots, s.relay.metrics, s.log)
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
