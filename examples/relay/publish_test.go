@@ -282,12 +282,13 @@ func TestStreamCreatedAgain(t *testing.T) {
 			stored, err := p.resolve(t.Context(), n)
 			require.NoError(t, err)
 			require.Equal(t, n, stored)
+			require.NoError(t, p.store(t.Context(), items(31, 50)))
 
 			c := testConfig(t)
 			p.broker = testBroker(t, c)
 			next := owner(t, c, 7)
 			require.NoError(t, next.store(t.Context(), items(1, 4)))
-			require.ErrorIs(t, p.store(t.Context(), items(31, 30+n)), errLost)
+			require.ErrorIs(t, p.store(t.Context(), items(51, 50+n)), errLost)
 			require.Equal(t, []string{"1", "2", "3", "4"}, datas(t, c))
 		})
 	}
