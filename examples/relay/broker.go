@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,11 +69,15 @@ func openBroker(ctx context.Context, nc *nats.Conn, c config) (*broker, error) {
 			AllowAtomicPublish: true,
 		})
 	}
-	if err != nil {
+	if errors.Is(err, jetstream.ErrInvalidStreamName) {
+		return nil, &setupError{err.Error()}
+	} else if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", c.Stream, err)
 	}
 	found := stream.CachedInfo().Config
 	switch {
+	case !slices.Contains(found.Subjects, subjects+">"):
+		return nil, &setupError{fmt.Sprintf("stream %s: its subjects are %q, without %s>", c.Stream, found.Subjects, subjects)}
 	case !found.AllowAtomicPublish:
 		return nil, &setupError{fmt.Sprintf("stream %s: it does not allow atomic publishing", c.Stream)}
 	case found.Retention != jetstream.LimitsPolicy:

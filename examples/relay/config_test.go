@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
@@ -120,11 +122,24 @@ func TestConfigErrorWithoutSecrets(t *testing.T) {
 	}
 }
 
+// A URL of NATS that cannot be parsed is not in the message, nor is a part of it: a slash in a
+// password makes its start an invalid port.
+func TestNATSErrorWithoutSecrets(t *testing.T) {
+	for _, url := range []string{"nats://user:secret@127.0.0.1:port", "nats://user:secret@a b", "nats://user:secret/@a.test"} {
+		var log bytes.Buffer
+		require.Equal(t, 1, run(t.Context(), []string{"-nats", url, "-source", "a=http://a.test"}, &log))
+		require.Contains(t, log.String(), "URL of NATS")
+		require.NotContains(t, log.String(), "secret")
+	}
+}
+
 // A mistake in the settings ends the program with a message, and so does one that only the
 // broker shows.
 func TestExitStatus(t *testing.T) {
 	c := testConfig(t)
-	testLeases(t, c, "first")
+	l := testLeases(t, c, "first")
+	_, err := l.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other.>"}, AllowAtomicPublish: true})
+	require.NoError(t, err)
 	for _, test := range []struct {
 		args []string
 		want int
@@ -132,6 +147,9 @@ func TestExitStatus(t *testing.T) {
 		{[]string{"-h"}, 0},
 		{[]string{"-window", "0"}, 2},
 		{[]string{"-nats", c.NATS, "-lease", "2s", "-source", "a=http://a.test"}, 1}, // the bucket has 1s
+		{[]string{"-nats", c.NATS, "-stream", "a.b", "-source", "a=http://a.test"}, 1},
+		{[]string{"-nats", c.NATS, "-bucket", "a b", "-source", "a=http://a.test"}, 1},
+		{[]string{"-nats", c.NATS, "-stream", "OTHER", "-source", "a=http://a.test"}, 1}, // its subjects differ
 	} {
 		require.Equal(t, test.want, run(t.Context(), test.args, testLog()))
 	}

@@ -43,7 +43,9 @@ func openLeases(ctx context.Context, js jetstream.JetStream, c config) (*leases,
 			Replicas:    c.Replicas,
 		})
 	}
-	if err != nil {
+	if errors.Is(err, jetstream.ErrInvalidBucketName) {
+		return nil, &setupError{fmt.Sprintf("%v: %q", err, c.Bucket)}
+	} else if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", c.Bucket, err)
 	}
 	status, err := bucket.Status(ctx)

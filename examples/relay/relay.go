@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"sync"
 	"time"
 
@@ -67,14 +68,16 @@ func (r *relay) run(ctx context.Context) (err error) {
 
 // connect returns a connection to NATS. It connects again after each disconnect.
 func connect(c config, log *slog.Logger) (*nats.Conn, error) {
-	return nats.Connect(c.NATS,
+	nc, err := nats.Connect(c.NATS,
 		nats.Name(c.Name),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // the users of the server may change
 		nats.ReconnectWait(500*time.Millisecond),
 		nats.ReconnectBufSize(-1), // the publishers repeat themselves
 		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("connected to NATS", "server", nc.ConnectedUrlRedacted()) }),
 		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("connected to NATS again", "server", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("cannot connect to NATS", "error", err) }),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if !nc.IsClosed() {
 				log.Warn("disconnected from NATS", "error", err)
@@ -82,6 +85,11 @@ func connect(c config, log *slog.Logger) (*nats.Conn, error) {
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS reports an error", "error", err) }),
 	)
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		// The error may have the password in it.
+		return nil, errors.New("the URL of NATS is invalid; special characters in a password need percent-encoding")
+	}
+	return nc, err
 }
 
 // open opens the stream and the bucket. It waits for NATS.
