@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
@@ -229,6 +230,77 @@ func TestLostLease(t *testing.T) {
 	require.EqualValues(t, 1, testutil.ToFloat64(r.metrics.losses))
 	// The other one does not renew its lease.
 	eventually(t, func() bool { return stateOf(r, "a") == stateReading })
+}
+
+// A relay that has lost a source has none of its events in its metrics.
+func TestWindowOfLostSource(t *testing.T) {
+	sent := make(chan struct{})
+	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{
+		event("0", "0"), ssetest.Do(func(http.ResponseWriter, *http.Request) { <-sent }),
+		event("1", "1"), event("2", "2"), ssetest.Stall(),
+	}, ssetest.Script{ssetest.Stall()}), ssetest.Loopback())
+	c := testConfig(t, sourceConfig{Name: "a", URL: srv.URL})
+	r, _ := startRelay(t, c)
+	want(t, c, "0")
+	for range maxPublishes { // nothing can be published now
+		r.slots <- struct{}{}
+	}
+	close(sent)
+	window := r.metrics.window.WithLabelValues("a")
+	eventually(t, func() bool { return testutil.ToFloat64(window) == 2 })
+	_, err := testLeases(t, c, "other").bucket.PutString(t.Context(), sourceKeys+"a", "other")
+	require.NoError(t, err)
+	eventually(t, func() bool { return testutil.ToFloat64(r.metrics.losses) == 1 })
+	require.Zero(t, testutil.ToFloat64(window))
+	for range maxPublishes {
+		<-r.slots
+	}
+}
+
+// The message of another program has no place in the source. A relay waits until it is deleted.
+func TestForeignMessage(t *testing.T) {
+	c := testConfig(t, sourceConfig{Name: "a", URL: scripted(t, ssetest.Script{event("1", "a"), ssetest.Stall()})})
+	b := testBroker(t, c)
+	ack, err := b.js.Publish(t.Context(), subjects+"a.message", nil)
+	require.NoError(t, err)
+	r, _ := startRelay(t, c)
+	eventually(t, func() bool { return stateOf(r, "a") == stateBlocked })
+	stream, err := b.js.Stream(t.Context(), c.Stream)
+	require.NoError(t, err)
+	require.NoError(t, stream.DeleteMsg(t.Context(), ack.Sequence))
+	want(t, c, "a")
+	require.Equal(t, stateReading, stateOf(r, "a"))
+}
+
+// The server may refuse a relay for a time, as while its users are changed.
+func TestRefusedByNATS(t *testing.T) {
+	dir := t.TempDir()
+	start := func(port int, password string) *server.Server {
+		s, err := server.NewServer(&server.Options{
+			Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true,
+			Username: "user", Password: password,
+		})
+		require.NoError(t, err)
+		s.Start()
+		require.True(t, s.ReadyForConnections(patience))
+		t.Cleanup(s.Shutdown)
+		return s
+	}
+	srv := start(-1, "old")
+	port := srv.Addr().(*net.TCPAddr).Port
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	srv = start(port, "new")
+	c := defaultConfig()
+	c.NATS, c.Lease = fmt.Sprintf("nats://user:old@127.0.0.1:%d", port), time.Second
+	c.Sources = []sourceConfig{{Name: "a", URL: feed(t, 10, 10, 10)}}
+	r, stop := startRelay(t, c)
+	time.Sleep(1500 * time.Millisecond) // the relay tries to connect more than twice
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	start(port, "old")
+	eventually(t, func() bool { return stateOf(r, "a") == stateEnded })
+	require.NoError(t, stop()) // before the server
 }
 
 func TestLease(t *testing.T) {

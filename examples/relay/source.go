@@ -86,6 +86,7 @@ func (s *source) work(ctx, owning context.Context) error {
 		if errors.Is(err, errTaken) {
 			return err
 		}
+		s.relay.metrics.setState(s.Name, stateBlocked)
 		s.log.Warn("cannot take the source over", "wait", wait, "error", err)
 		if !sleep(reading, wait) {
 			return context.Cause(reading)
@@ -134,6 +135,7 @@ func (s *source) copy(reading, owning context.Context, p *publisher) error {
 	err := p.run(owning, w)
 	stop()
 	reader.Wait()
+	w.messages.Set(0) // those that are left are not stored by this relay
 	return cmp.Or(err, failure)
 }
 
