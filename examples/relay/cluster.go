@@ -70,7 +70,12 @@ func (warnings) Tracef(string, ...any)  {}
 
 func (warnings) Warnf(format string, v ...any)  { fmt.Fprintf(os.Stderr, format+"\n", v...) }
 func (warnings) Errorf(format string, v ...any) { fmt.Fprintf(os.Stderr, format+"\n", v...) }
-func (warnings) Fatalf(format string, v ...any) { fmt.Fprintf(os.Stderr, format+"\n", v...) }
+
+// Fatalf also ends the process, as the logger of the server does. A port may be in use.
+func (warnings) Fatalf(format string, v ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", v...)
+	os.Exit(1)
+}
 
 // A cluster is a JetStream cluster on the loopback interface. Each node is a process.
 type cluster struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -108,7 +109,7 @@ func (c *config) read(name string) error {
 	defer f.Close()
 	d := yaml.NewDecoder(f)
 	d.KnownFields(true)
-	if err := d.Decode(c); err != nil {
+	if err := d.Decode(c); err != nil && err != io.EOF { // that of an empty file
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	for _, s := range c.Sources {

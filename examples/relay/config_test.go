@@ -79,6 +79,13 @@ func TestConfig(t *testing.T) {
 	}, c)
 }
 
+// A file may have no settings.
+func TestEmptyConfig(t *testing.T) {
+	c, err := parse(t, "# none\n", "-source", "a=http://a.test")
+	require.NoError(t, err)
+	require.Len(t, c.Sources, 1)
+}
+
 func TestConfigErrors(t *testing.T) {
 	source := []string{"-source", "a=http://a.test"}
 	for name, test := range map[string]struct {

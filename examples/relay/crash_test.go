@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -220,4 +222,19 @@ func TestKilledLeader(t *testing.T) {
 	}
 	require.NoError(t, leader.start())
 	requireStored(t, s)
+}
+
+// A node whose port is in use ends with a message. The demo would wait for it otherwise.
+func TestNodeWithoutPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	dir := t.TempDir()
+	settings, err := json.Marshal(nodeConfig{Name: "node", Store: dir, Port: l.Addr().(*net.TCPAddr).Port})
+	require.NoError(t, err)
+	p := newProcess(dir, "node", []string{"-demo"}, []string{nodeVariable + "=" + string(settings)})
+	require.NoError(t, p.start())
+	defer p.kill()
+	eventually(t, func() bool { return !p.running() })
+	require.ErrorContains(t, p.stop(t.Context(), patience), "address already in use")
 }

@@ -223,7 +223,7 @@ func (s *status) print(ctx context.Context, faults []*fault) {
 		}
 	}
 	if s.terminal {
-		fmt.Fprintf(s.out, "\r\x1b[K%s", &line)
+		fmt.Fprintf(s.out, "\r\x1b[K\x1b[?7l%s\x1b[?7h", &line) // a narrow terminal cuts the line
 	} else {
 		fmt.Fprintln(s.out, &line)
 	}
