@@ -139,7 +139,7 @@ func (l *lease) renew(ctx context.Context) error {
 
 // held returns an error unless this relay has the lease. The error is errTaken if another one
 // has it, or none. A response may be old. It does no harm: the broker refuses the publishes of
-// all owners but one, whoever has the lease.
+// all owners but one, with or without the lease.
 func (l *lease) held(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestLimit)
 	defer cancel()

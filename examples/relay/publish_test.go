@@ -99,7 +99,7 @@ func TestTakeOverTwice(t *testing.T) {
 }
 
 // The bucket is deleted and created again, so its revisions are lower than the tokens in the
-// stream, or equal. A new owner takes over all the same, and the old one is refused: also if both
+// stream, or equal. A new owner takes over even so, and the old one is refused: also if both
 // have the same revision.
 func TestBucketCreatedAgain(t *testing.T) {
 	for _, revision := range []uint64{2, 5} {
