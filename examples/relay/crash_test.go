@@ -92,7 +92,7 @@ func count(t *testing.T, variable string, fallback int) int {
 
 func TestKilledRelays(t *testing.T) {
 	t.Parallel() // the crash tests mostly wait
-	kills := count(t, "RELAY_KILLS", 8)
+	kills := count(t, "RELAY_KILLS", 6)
 	seed := count(t, "RELAY_SEED", int(time.Now().UnixNano()))
 	t.Logf("RELAY_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))

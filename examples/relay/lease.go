@@ -53,7 +53,7 @@ func openLeases(ctx context.Context, js jetstream.JetStream, c config) (*leases,
 		return nil, fmt.Errorf("bucket %s: %w", c.Bucket, err)
 	}
 	if status.TTL() != c.Lease {
-		return nil, &setupError{fmt.Sprintf("bucket %s: its leases last for %v and not for %v: set -lease, or use another bucket", c.Bucket, status.TTL(), c.Lease)}
+		return nil, &setupError{fmt.Sprintf("bucket %s: its leases last for %v and not for %v: set -lease, or use a different bucket", c.Bucket, status.TTL(), c.Lease)}
 	}
 	return &leases{js, bucket, c.Name + "-" + nuid.Next()}, nil
 }
