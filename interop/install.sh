@@ -16,8 +16,6 @@ need() {
 need nginx-light nginx
 need libnginx-mod-nchan /usr/lib/nginx/modules/ngx_nchan_module.so
 need haproxy haproxy
-need nodejs node
-need npm npm
 
 if [[ -n $missing ]]; then
 	if ((EUID != 0)) || ! has apt-get; then
@@ -34,10 +32,8 @@ if [[ -n $missing ]]; then
 	DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends $missing
 fi
 
-# npm records in node_modules which lock file it has installed.
-if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
-	npm ci --ignore-scripts --no-audit --no-fund
-fi
+bash ../.ci/npm .
+
 # aimock needs Node 20.15. Debian 12 has Node 18, with which it does not start.
 node=node_modules/.bin/node
 [[ -x $node ]] || node=node

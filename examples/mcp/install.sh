@@ -4,19 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-if ! type node npm >/dev/null 2>&1; then
-	if ((EUID != 0)) || ! type apt-get >/dev/null 2>&1; then
-		echo 'install node and npm' >&2
-		exit 1
-	fi
-	apt-get -q update
-	DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends nodejs npm
-fi
+bash ../../.ci/npm .
 
-# npm records in node_modules which lock file it has installed.
-if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
-	npm ci --ignore-scripts --no-audit --no-fund
-fi
 # The conformance suite needs Node 22, which Debian 12 and 13 do not have.
 works() {
 	PATH=$PWD/node_modules/.bin:$PATH node node_modules/@modelcontextprotocol/conformance/dist/index.js list --client >/dev/null
