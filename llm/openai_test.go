@@ -537,46 +537,6 @@ func TestOpenAIChatTextOfCalls(t *testing.T) {
 	require.EqualError(t, textError(t, llm.OpenAIChat, body), "llm: content_filter: the response has no text")
 }
 
-func TestOpenAIChatRecorded(t *testing.T) {
-	t.Run("OpenAI", func(t *testing.T) {
-		got := readRecorded(t, llm.OpenAIChat, "openai-chat-tools")
-		require.NoError(t, got.cause)
-		require.Equal(t, "tool_calls", got.finish)
-		require.Equal(t, &llm.Usage{Input: 106, Output: 50}, got.usage)
-		require.Len(t, got.calls, 2)
-		for i, name := range []string{"add", "multiply"} {
-			call := got.calls[i]
-			require.Equal(t, i, call.Index)
-			require.Equal(t, name, call.Name)
-			require.NotEmpty(t, call.ID)
-			require.JSONEq(t, `{"a":2,"b":3}`, call.Arguments)
-		}
-	})
-	t.Run("OpenRouter", func(t *testing.T) {
-		got := readRecorded(t, llm.OpenAIChat, "openrouter-chat-comments")
-		require.NoError(t, got.cause)
-		require.NotEmpty(t, got.text)
-		require.NotEmpty(t, got.reasoning)
-		require.Equal(t, "stop", got.finish)
-		require.Equal(t, &llm.Usage{Input: 15, Output: 178, Reasoning: 156}, got.usage)
-	})
-	t.Run("Groq", func(t *testing.T) {
-		got := readRecorded(t, llm.OpenAIChat, "groq-midstream-error")
-		e := serviceError(t, got.cause)
-		require.Equal(t, "invalid_request_error", e.Type)
-		require.Equal(t, "tool_use_failed", e.Code)
-		require.Equal(t, 400, e.Status)
-		require.NotEmpty(t, got.reasoning)
-	})
-	t.Run("llama-box", func(t *testing.T) {
-		got := readRecorded(t, llm.OpenAIChat, "llamabox-error-field")
-		e := serviceError(t, got.cause)
-		require.Contains(t, e.Message, "failed to decode")
-		require.NotEmpty(t, got.text)
-		require.NotEmpty(t, got.reasoning)
-	})
-}
-
 // Ranging over the deltas again yields one error, and a dialect that does not exist another.
 func TestDeltasOnce(t *testing.T) {
 	p := parse("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n")

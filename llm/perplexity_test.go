@@ -3,8 +3,6 @@ package llm_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/fetchsse/sse/llm"
 )
 
@@ -58,12 +56,4 @@ data: {"object":"chat.completion.done","choices":[{"index":0,"message":{"role":"
 			text: "Hel", err: "truncated",
 		},
 	})
-}
-
-func TestPerplexityRecorded(t *testing.T) {
-	got := readRecorded(t, llm.Perplexity, "perplexity-reasoning-crlf")
-	require.NoError(t, got.cause)
-	require.Greater(t, len(got.text), 1000)
-	require.Equal(t, "stop", got.finish)
-	require.Equal(t, &llm.Usage{Input: 45, Output: 390}, got.usage)
 }

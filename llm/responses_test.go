@@ -443,22 +443,3 @@ func TestOpenAIResponsesText(t *testing.T) {
 		}
 	}
 }
-
-func TestOpenAIResponsesRecorded(t *testing.T) {
-	t.Run("a background response", func(t *testing.T) {
-		got := readRecorded(t, llm.OpenAIResponses, "openai-responses-background-resume")
-		require.NoError(t, got.cause)
-		require.NotEmpty(t, got.text)
-		require.Equal(t, "completed", got.finish)
-		require.Equal(t, &llm.Usage{Input: 15, Output: 9}, got.usage)
-	})
-	t.Run("a large event", func(t *testing.T) {
-		got := readRecorded(t, llm.OpenAIResponses, "openai-responses-large-event")
-		require.NoError(t, got.cause)
-		require.NotEmpty(t, got.text)
-		require.Equal(t, 1, strings.Count(got.text, "Here"))
-		require.Equal(t, "completed", got.finish)
-		require.Equal(t, &llm.Usage{Input: 2772, Output: 1166, Reasoning: 896}, got.usage)
-		require.Equal(t, 270, got.deltas)
-	})
-}

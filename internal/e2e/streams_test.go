@@ -5,10 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"flag"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -97,8 +95,15 @@ func (f streamFile) require(t *testing.T, o spec.Outcome, ignored []string, disc
 	require.Equal(t, f, got)
 }
 
+// Recordings of services are of others, so they are not in the repository.
+var moreStreams = flag.String("streams", "", "a `directory` with recorded streams to read too, each with its description")
+
 func TestStreamsAreAsDescribed(t *testing.T) {
-	for _, s := range streamCases(t, "../../testdata/streams") {
+	streams := streamCases(t, "../../testdata/streams")
+	if *moreStreams != "" {
+		streams = append(streams, streamCases(t, *moreStreams)...)
+	}
+	for _, s := range streams {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			if *streamUpdate {
@@ -109,20 +114,6 @@ func TestStreamsAreAsDescribed(t *testing.T) {
 				return // the splits take quadratic time
 			}
 			s.checkChunkings(t, spec.Splits(s.stream))
-		})
-	}
-}
-
-// More streams, recorded and reconstructed, may lie outside the repository.
-func TestSharedStreamsAreAsDescribed(t *testing.T) {
-	const dir = "../../../shared/streams"
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("there are no more streams: ", err)
-	}
-	for _, s := range streamCases(t, dir) {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			s.check(t)
 		})
 	}
 }
