@@ -78,9 +78,8 @@ data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text
 	// incomplete after 1 event
 }
 
-// The text of a complete response may be cut, at the limit of tokens.
-func ExampleStream_Deltas_length() {
-	srv := serve(`data: {"choices":[{"delta":{"content":"Good mor"},"finish_reason":null}]}
+// atTheLimit is a complete response whose text is cut at the limit of tokens.
+const atTheLimit = `data: {"choices":[{"delta":{"content":"Good mor"},"finish_reason":null}]}
 
 data: {"choices":[{"delta":{},"finish_reason":"length"}]}
 
@@ -88,7 +87,11 @@ data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}
 
 data: [DONE]
 
-`)
+`
+
+// The text of a complete response may be cut, at the limit of tokens.
+func ExampleStream_Deltas_length() {
+	srv := serve(atTheLimit)
 	defer srv.Close()
 
 	stream, err := llm.Fetch(newRequest(srv.URL), llm.OpenAIChat)
@@ -112,15 +115,7 @@ data: [DONE]
 
 // The deltas tell more than the text: why it ends, and the tokens that it costs.
 func ExampleStream_Deltas() {
-	srv := serve(`data: {"choices":[{"delta":{"content":"Good mor"},"finish_reason":null}]}
-
-data: {"choices":[{"delta":{},"finish_reason":"length"}]}
-
-data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}
-
-data: [DONE]
-
-`)
+	srv := serve(atTheLimit)
 	defer srv.Close()
 
 	stream, err := llm.Fetch(newRequest(srv.URL), llm.OpenAIChat)
