@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log"
 	"log/slog"
 	"net/http"
@@ -15,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -154,58 +152,6 @@ func ExampleSubscribe_interrupt() {
 	// Output:
 	// message news
 	// message more news
-}
-
-// The place in the stream outlives the program: each run continues after the last event
-// that the run before it has handled.
-func ExampleSubscribe_restart() {
-	srv := httptest.NewServer(http.HandlerFunc(serveNews))
-	defer srv.Close()
-	req := newGet(srv.URL)
-	file := filepath.Join(os.TempDir(), "ExampleSubscribe_restart")
-	if err := storePlace(file, "18"); err != nil { // by the run before
-		log.Fatal(err)
-	}
-	defer os.Remove(file)
-
-	place, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it does not exist in the first run
-		log.Fatal(err)
-	}
-	stream, err := sse.Subscribe(req, sse.WithLastEventID(string(place)), sse.WithIdleTimeout(time.Minute))
-	if err != nil {
-		log.Fatal(err)
-	}
-	for event, err := range stream.Events() {
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(event.Type, event.Data) // handle the event, and then
-		if err := storePlace(file, event.ID); err != nil {
-			log.Fatal(err)
-		}
-	}
-
-	place, err = os.ReadFile(file)
-	fmt.Println(string(place), err)
-	// Output:
-	// message news
-	// message news
-	// 20 <nil>
-}
-
-// storePlace replaces the file. After a crash, the file has either ID and never a part.
-func storePlace(file, id string) error {
-	f, err := os.CreateTemp(filepath.Dir(file), "place")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // without effect after Rename
-	_, err = f.WriteString(id)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
 }
 
 // A client holds the options that all of its calls share.

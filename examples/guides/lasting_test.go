@@ -47,12 +47,13 @@ func storePlace(file, id string) error {
 	return os.Rename(f.Name(), file)
 }
 
+// followFromFile handles the events of a feed after the place in the file, each at least once.
 func followFromFile(client *sse.Client, req *http.Request, file string, handle func(sse.Event) error) error {
 	place, err := loadPlace(file)
 	if err != nil {
 		return err
 	}
-	stream, err := client.Subscribe(req, sse.WithLastEventID(place))
+	stream, err := client.Subscribe(req, sse.WithLastEventID(place), sse.WithIdleTimeout(time.Minute))
 	if err != nil {
 		return err
 	}
