@@ -161,22 +161,29 @@ func TestBrokerRestart(t *testing.T) {
 	require.NoError(t, r.ready(t.Context()))
 }
 
-// A stop publishes the events that were read, and gives the leases back.
-func TestStopDrains(t *testing.T) {
+// startBlocked starts a relay that has stored the event 0 of source a, has the events 1 to 4
+// in its window, and cannot publish until the slots of the relay are free again.
+func startBlocked(t *testing.T) (c config, r *relay, stop func() error, srv *ssetest.Server) {
+	t.Helper()
 	sent := make(chan struct{})
-	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{
+	srv = ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{
 		event("0", "0"), ssetest.Do(func(http.ResponseWriter, *http.Request) { <-sent }),
 		event("1", "1"), event("2", "2"), event("3", "3"), event("4", "4"), ssetest.Stall(),
-	}), ssetest.Loopback())
-	c := testConfig(t, sourceConfig{Name: "a", URL: srv.URL})
-	r, stop := startRelay(t, c)
+	}, ssetest.Script{ssetest.Stall()}), ssetest.Loopback())
+	c = testConfig(t, sourceConfig{Name: "a", URL: srv.URL})
+	r, stop = startRelay(t, c)
 	want(t, c, "0")
-	for range maxPublishes { // nothing can be published now
+	for range maxPublishes {
 		r.slots <- struct{}{}
 	}
 	close(sent)
-	window := r.metrics.window.WithLabelValues("a")
-	eventually(t, func() bool { return testutil.ToFloat64(window) == 4 })
+	eventually(t, func() bool { return testutil.ToFloat64(r.metrics.window.WithLabelValues("a")) == 4 })
+	return c, r, stop, srv
+}
+
+// A stop publishes the events that were read, and gives the leases back.
+func TestStopDrains(t *testing.T) {
+	c, r, stop, srv := startBlocked(t)
 	stopped := make(chan error)
 	go func() { stopped <- stop() }()
 	eventually(t, func() bool { return srv.Open() == 0 }, "the relay still reads")
@@ -235,20 +242,8 @@ func TestLostLease(t *testing.T) {
 
 // A relay that has lost a source has none of its events in its metrics.
 func TestWindowOfLostSource(t *testing.T) {
-	sent := make(chan struct{})
-	srv := ssetest.NewServer(t, ssetest.InOrder(ssetest.Script{
-		event("0", "0"), ssetest.Do(func(http.ResponseWriter, *http.Request) { <-sent }),
-		event("1", "1"), event("2", "2"), ssetest.Stall(),
-	}, ssetest.Script{ssetest.Stall()}), ssetest.Loopback())
-	c := testConfig(t, sourceConfig{Name: "a", URL: srv.URL})
-	r, _ := startRelay(t, c)
-	want(t, c, "0")
-	for range maxPublishes { // nothing can be published now
-		r.slots <- struct{}{}
-	}
-	close(sent)
+	c, r, _, _ := startBlocked(t)
 	window := r.metrics.window.WithLabelValues("a")
-	eventually(t, func() bool { return testutil.ToFloat64(window) == 2 })
 	_, err := testLeases(t, c, "other").bucket.PutString(t.Context(), sourceKeys+"a", "other")
 	require.NoError(t, err)
 	eventually(t, func() bool { return testutil.ToFloat64(r.metrics.losses) == 1 })
