@@ -19,8 +19,8 @@ import (
 )
 
 // openMany opens j.N streams, 32 at a time, and returns when each has its first event. The
-// client of each stream comes from client: what the compiler does not know it does not
-// inline, so that the stack of an idle stream is small. It calls on for every event with the
+// client of each stream comes from client: the compiler cannot inline a function that it does
+// not know, so that the stack of an idle stream is small. It calls on for every event with the
 // number of its stream, on the goroutine of that stream. An error of a stream after its first
 // event is sent to the channel.
 func (j Job) openMany(ctx context.Context, url string, client func(stream int) run, on func(stream int)) (<-chan error, error) {

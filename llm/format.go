@@ -20,7 +20,7 @@ type format struct {
 	// service does not send such an event, its data can be text of the model.
 	done []string
 
-	// read returns what an event says whose data is not in done. It depends on nothing but
+	// read returns the chunk of an event whose data is not in done. It depends on nothing but
 	// its arguments. An error means that the data is not what the service sends.
 	read func(typ string, data []byte) (chunk, error)
 
@@ -152,7 +152,7 @@ type chunk struct {
 	served bool
 }
 
-// A scope is what a chunk has the whole of.
+// A scope tells how much of a response a chunk has.
 type scope int
 
 const (

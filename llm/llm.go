@@ -204,7 +204,7 @@ func newReader(d Dialect) *reader {
 	return r
 }
 
-// read returns what an event says. An error means that the data is not what the dialect
+// read returns the chunk of an event. An error means that the data is not what the dialect
 // sends.
 func (r *reader) read(typ string, data []byte) (chunk, error) {
 	switch {

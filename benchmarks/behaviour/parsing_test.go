@@ -83,8 +83,8 @@ func content(data string) string {
 }
 
 // reads measures whether a client reads an event with this text. The steps send the event.
-// Another event follows, at which the client leaves the loop, so that it does not matter
-// what it does at the end of a response.
+// Another event follows, at which the client leaves the loop: the end of the response does
+// not matter.
 func reads(text string, steps ...ssetest.Step) func(*testing.T, *client, setting) string {
 	const last = "the last event"
 	script := append(ssetest.Script{}, steps...)

@@ -16,7 +16,7 @@ import (
 	"github.com/fetchsse/sse/llm"
 )
 
-// An item is what there is to print of an event. It is also the data of --template, and
+// An item has the parts of an event that can be printed. It is also the data of --template, and
 // without --dialect only its plain part is.
 type item struct {
 	plain
